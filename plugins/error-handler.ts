@@ -1,0 +1,103 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { codeForStatus, type ErrorCode, GatewayError, retryAfterSeconds } from '../src/errors.js';
+import { conclude, type Exchange } from '../src/exchange.js';
+import { exchangeHeaders } from '../src/upstream/answer.js';
+
+/** Gives a scope the gateway's one error body, and writes into the exchange what went wrong. */
+export function useErrorHandler(app: FastifyInstance): void {
+  app.setErrorHandler((error: unknown, request, reply) => {
+    const failure = toGatewayError(error);
+    if (
+      failure.statusCode >= 500 &&
+      failure.code === 'internal_error' &&
+      request.exchange?.cancelled == null
+    ) {
+      request.log.error({ err: error }, 'llm-gateway failed to handle a request');
+    }
+    return sendError(request, reply, failure);
+  });
+}
+
+/** Answers every unknown URL of a scope. */
+export function notFoundHandler(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const path = request.url.split('?', 1)[0] ?? '';
+  return sendError(
+    request,
+    reply,
+    new GatewayError('not_found', `Unknown URL: ${request.method} ${path.slice(0, 200)}`),
+  );
+}
+
+function sendError(request: FastifyRequest, reply: FastifyReply, error: GatewayError): FastifyReply {
+  const { exchange } = request;
+  if (exchange !== null) {
+    noteError(request, exchange, error);
+    reply.headers(exchangeHeaders(exchange));
+  }
+  if (error.retryAfterMs !== null) reply.header('retry-after', retryAfterSeconds(error.retryAfterMs));
+  if (error.code === 'invalid_api_key') reply.header('www-authenticate', 'Bearer');
+  // What an earlier handler may have set for the answer that did not come.
+  reply.removeHeader('content-length');
+  return reply
+    .code(error.statusCode)
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify(error.body()));
+}
+
+function noteError(request: FastifyRequest, exchange: Exchange, error: GatewayError): void {
+  if (isUploadCutOff(request)) conclude(exchange, 'aborted', 'client_gone');
+  if (exchange.outcome === 'aborted') return;
+  exchange.errorCode ??= error.code;
+  exchange.errorMessage ??= error.message.slice(0, 500);
+  const failed =
+    exchange.attempts.some((attempt) => attempt.decision === 'sent') || error.code === 'internal_error';
+  conclude(exchange, failed ? 'failed' : 'rejected', error.endReason);
+}
+
+/** The body ends before it is complete because its sender has gone: no fault of the request. */
+function isUploadCutOff(request: FastifyRequest): boolean {
+  return request.raw.destroyed && !request.raw.complete;
+}
+
+const codes: Record<string, ErrorCode> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'request_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+};
+
+function toGatewayError(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error;
+  if (!(error instanceof Error)) return internal(error);
+  const known: Partial<FastifyError> = error;
+  if (known.validation !== undefined) return validationError(known);
+  const status = known.statusCode ?? 500;
+  if (status < 400 || (status >= 500 && known.code !== 'FST_ERR_CTP_BODY_TOO_LARGE'))
+    return internal(error, status);
+  const code = codes[known.code ?? ''] ?? codeForStatus(status);
+  return new GatewayError(code, messageFor(code, error), { status, cause: error });
+}
+
+function messageFor(code: ErrorCode, error: Error): string {
+  return code === 'unsupported_media_type'
+    ? 'Send a JSON body with "content-type: application/json".'
+    : error.message;
+}
+
+/** The text of an unexpected error is for the log, not for the caller. */
+function internal(cause: unknown, status = 500): GatewayError {
+  const known =
+    status === 503 ? 'The gateway cannot answer now.' : 'The gateway failed to handle this request.';
+  return new GatewayError('internal_error', known, { status: Math.max(status, 500), cause });
+}
+
+/** TypeBox says where in JSON pointers and what in words: `/messages`, `must be array`. */
+function validationError(error: Partial<FastifyError>): GatewayError {
+  const first = error.validation?.[0];
+  const missing = first?.params?.requiredProperties;
+  const path = (first?.instancePath ?? '').split('/').filter((part) => part !== '');
+  if (Array.isArray(missing) && typeof missing[0] === 'string') path.push(missing[0]);
+  const param = path.join('.');
+  const where = error.validationContext === 'body' ? '' : ` in the ${error.validationContext ?? 'request'}`;
+  const what = Array.isArray(missing) ? 'is required' : (first?.message ?? 'is not valid');
+  const message = `${param === '' ? 'The request body' : `\`${param}\``} ${what}${where}.`;
+  return new GatewayError('invalid_request_error', message, { param: param === '' ? undefined : param });
+}

@@ -1,0 +1,57 @@
+import sensible from '@fastify/sensible';
+import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
+import type { FastifyInstance, RegisterOptions } from 'fastify';
+import { type GatewayOptions, parseConfig } from '../src/config.js';
+import '../src/types.js';
+import auth from './auth.js';
+import { notFoundHandler, useErrorHandler } from './error-handler.js';
+import exchange from './exchange.js';
+import forwarding from './forwarding.js';
+import health from './health.js';
+import openai from './openai.js';
+import persistence from './persistence.js';
+import routing from './routing.js';
+import stats from './stats.js';
+
+/** Options of the gateway plugin: the configuration, next to Fastify's own `prefix`. */
+export interface GatewayPluginOptions extends GatewayOptions, RegisterOptions {
+  /**
+   * The app serves nothing but this gateway, so every unknown URL is the gateway's to answer and to record.
+   * Leave it out in an app that has routes of its own.
+   */
+  ownsServer?: boolean;
+}
+
+/**
+ * An OpenAI-compatible gateway to many LLM providers, below a prefix of an app.
+ *
+ * ```js
+ * app.register(gateway, { prefix: '/ai', providers: { openai: { type: 'openai' } } });
+ * ```
+ *
+ * Nothing outside the prefix changes. A configuration that is wrong fails `app.ready()` with the code
+ * `LLM_GATEWAY_INVALID_CONFIG`, a database that cannot be opened with `LLM_GATEWAY_DATABASE`.
+ */
+export default async function gateway(
+  app: FastifyInstance,
+  options: GatewayPluginOptions = {},
+): Promise<void> {
+  const { prefix, ownsServer, logLevel, logSerializers, ...input } = options;
+  const config = parseConfig(input);
+
+  app.setValidatorCompiler(TypeBoxValidatorCompiler);
+  useErrorHandler(app);
+  // Below the empty prefix, what is unknown belongs to the host.
+  if (app.prefix !== '' || ownsServer === true) app.setNotFoundHandler(notFoundHandler);
+  if (!app.hasDecorator('httpErrors')) await app.register(sensible);
+
+  // Fastify closes the last registered first: connections, then exchanges, and the ledger at the end.
+  await app.register(persistence, config);
+  await app.register(exchange, config);
+  await app.register(auth, config);
+  await app.register(routing, config);
+  await app.register(forwarding, config);
+  await app.register(openai, config);
+  await app.register(stats, config);
+  await app.register(health, config);
+}

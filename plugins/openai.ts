@@ -1,0 +1,137 @@
+import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { chatBody, embeddingsBody, type RoutedBody } from '../src/bodies.js';
+import type { Config } from '../src/config.js';
+import { GatewayError } from '../src/errors.js';
+import { type Exchange, sinceStart } from '../src/exchange.js';
+import type { ListedModel } from '../src/routing/table.js';
+import type { GatewayRouteConfig } from '../src/types.js';
+import { exchangeHeaders } from '../src/upstream/answer.js';
+import { wantsStreamUsage } from '../src/upstream/splice.js';
+import { notFoundHandler, useErrorHandler } from './error-handler.js';
+
+/** Options of the openai plugin; a parsed `Config` fits. */
+export type OpenaiOptions = Pick<Config, 'bodyLimit'>;
+
+const config: { gateway: GatewayRouteConfig } = { gateway: { scope: 'proxy', record: true } };
+
+/** Far beyond any answer, and as long as a timer can run: the exchange has clocks of its own. */
+const NO_HANDLER_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** The endpoints of OpenAI's API below `/v1`. Encapsulated: its parser and validator are its own. */
+export default async function openai(instance: FastifyInstance, options: OpenaiOptions): Promise<void> {
+  const app = instance.withTypeProvider<TypeBoxTypeProvider>();
+  const limits = {
+    bodyLimit: options.bodyLimit,
+    ...(hasHandlerTimeout(app) && { handlerTimeout: NO_HANDLER_TIMEOUT_MS }),
+    // A host's compression would hold back a stream, and an answer leaves as the upstream's own bytes.
+    compress: false,
+  };
+  useErrorHandler(app);
+  app.setValidatorCompiler(TypeBoxValidatorCompiler);
+  app.decorateRequest('gatewayBody', null);
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, bytes: Buffer, done) => {
+    const { exchange } = request;
+    if (exchange !== null) {
+      exchange.receivedUs = sinceStart(exchange);
+      exchange.bytesIn = bytes.length;
+    }
+    request.gatewayBody = bytes;
+    try {
+      done(null, JSON.parse(bytes.toString('utf8')));
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      done(
+        new GatewayError('invalid_request_error', `The request body is not valid JSON: ${why}`, { cause }),
+      );
+    }
+  });
+
+  app.post('/v1/chat/completions', { ...limits, config, schema: { body: chatBody } }, (request, reply) =>
+    proxy(request, reply, '/chat/completions', request.body),
+  );
+  app.post('/v1/embeddings', { ...limits, config, schema: { body: embeddingsBody } }, (request, reply) =>
+    proxy(request, reply, '/embeddings', request.body),
+  );
+
+  app.get('/v1/models', { ...limits, config }, async () => ({
+    object: 'list',
+    data: app.gatewayRouter.models().map(modelObject),
+  }));
+  // Ids hold slashes, dots and colons, so the rest of the path is the id.
+  app.get(
+    '/v1/models/*',
+    { ...limits, config },
+    async (request: FastifyRequest<{ Params: { '*': string } }>) => {
+      const id = request.params['*'];
+      const model = app.gatewayRouter.models().find((listed) => listed.id === id);
+      if (model !== undefined) return modelObject(model);
+      throw new GatewayError(
+        'model_not_found',
+        `No route, alias or model is named ${JSON.stringify(id.slice(0, 100))}.`,
+        {
+          param: 'model',
+        },
+      );
+    },
+  );
+  app.route({
+    ...limits,
+    config,
+    method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    url: '/v1/*',
+    // Whatever its body is: there is nobody to give it to.
+    handler: notFoundHandler,
+  });
+
+  async function proxy(request: FastifyRequest, reply: FastifyReply, path: string, body: RoutedBody) {
+    const { exchange, gatewayBody } = request;
+    if (exchange === null || gatewayBody === null)
+      throw new Error('The exchange plugin has not seen this request.');
+    const streaming = body.stream === true;
+    exchange.requestedModel = body.model;
+    exchange.streaming = streaming;
+    const resolution = app.gatewayRouter.resolve(body.model);
+    exchange.route = resolution.route;
+    exchange.strategy = resolution.strategy;
+    checkPermission(exchange, body.model, resolution.route);
+    const answer = await app.gatewayUpstream.forward({
+      exchange,
+      resolution,
+      path,
+      headers: request.headers,
+      body: gatewayBody,
+      addStreamUsage: streaming && !wantsStreamUsage(body),
+    });
+    reply.code(answer.status);
+    for (const name in answer.headers) {
+      // What the host's own plugins have set (security headers, for instance) is the host's to decide.
+      if (!reply.hasHeader(name)) reply.header(name, answer.headers[name]);
+    }
+    return reply.headers(exchangeHeaders(exchange)).send(answer.body);
+  }
+}
+
+/** A host's `handlerTimeout` would cut a long answer. Fastify's types leave it out of `initialConfig`. */
+function hasHandlerTimeout(app: FastifyInstance): boolean {
+  const { initialConfig } = app;
+  return 'handlerTimeout' in initialConfig && Number(initialConfig.handlerTimeout) > 0;
+}
+
+/** A key that is bound to routes may use nothing else. */
+function checkPermission(exchange: Exchange, model: string, route: string | null): void {
+  const allowed = exchange.caller?.routes ?? null;
+  if (allowed === null || (route !== null && allowed.has(route))) return;
+  throw new GatewayError(
+    'insufficient_permissions',
+    `This API key may not use the model ${JSON.stringify(model.slice(0, 100))}.`,
+    {
+      param: 'model',
+    },
+  );
+}
+
+function modelObject(model: ListedModel) {
+  return { id: model.id, object: 'model', created: 0, owned_by: model.ownedBy };
+}

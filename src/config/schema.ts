@@ -1,0 +1,221 @@
+import Type from 'typebox';
+import { providerTypes } from '../upstream/presets.js';
+import { BYTES_PATTERN, DURATION_PATTERN } from './units.js';
+
+// `expects` finishes the sentence "<path> must be ..." in error messages.
+const CONTROL = '\\u0000-\\u001f\\u007f-\\u009f';
+const closed = { additionalProperties: false };
+
+const Duration = Type.Union([Type.Integer({ minimum: 0 }), Type.String({ pattern: DURATION_PATTERN })], {
+  expects: 'a duration such as 250ms, 30s, 5m, 24h or 7d, or integer milliseconds',
+});
+const Bytes = Type.Union([Type.Integer({ minimum: 1 }), Type.String({ pattern: BYTES_PATTERN })], {
+  expects: 'a size such as 512kB, 32MB or 32MiB, or integer bytes',
+});
+const Count = Type.Integer({ minimum: 1, expects: 'a positive integer' });
+const Usd = Type.Number({ minimum: 0, maximum: 1e6, expects: 'a number of USD between 0 and 1000000' });
+const Name = Type.String({
+  pattern: `^[^\\s${CONTROL}]{1,128}$`,
+  expects: 'a name of 1 to 128 characters without whitespace',
+});
+const Text = Type.String({ minLength: 1, expects: 'a non-empty string' });
+const Credential = Type.String({
+  pattern: '^[\\u0021-\\u007e]+$',
+  expects: 'a non-empty string of printable ASCII characters without spaces',
+});
+const ProviderName = Type.String({
+  pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$',
+  expects: 'a provider name of at most 64 letters, digits, - and _, starting with a letter or digit',
+});
+const ModelId = Type.String({
+  pattern: `^[^\\s${CONTROL}]{1,256}$`,
+  expects: 'a model id of 1 to 256 characters without whitespace',
+});
+const Target = Type.String({ pattern: '^[^/\\s]+/\\S+$', expects: 'a target written provider/model' });
+const Strategy = Type.Enum(['priority', 'cheapest', 'fastest', 'round-robin', 'weighted', 'complexity']);
+
+const Server = Type.Object(
+  {
+    host: Type.Optional(Text),
+    port: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 65535, expects: 'a port number between 0 and 65535' }),
+    ),
+  },
+  { ...closed, description: 'Where the command line listens.' },
+);
+
+const Database = Type.Object(
+  {
+    path: Type.Optional(Text),
+    durability: Type.Optional(Type.Enum(['relaxed', 'strict'])),
+    capture: Type.Optional(Type.Enum(['none', 'errors', 'all'])),
+    retention: Type.Optional(
+      Type.Object(
+        {
+          exchanges: Type.Optional(Duration),
+          payloads: Type.Optional(Duration),
+          maxSize: Type.Optional(Bytes),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+
+const Limits = Type.Object(
+  {
+    requestsPerMinute: Type.Optional(Count),
+    tokensPerMinute: Type.Optional(Count),
+    requestsPerDay: Type.Optional(Count),
+    concurrency: Type.Optional(Count),
+  },
+  closed,
+);
+
+const Key = Type.Object(
+  {
+    name: Name,
+    key: Type.String({
+      pattern: '^[\\u0021-\\u007e]{16,}$',
+      expects: 'at least 16 printable ASCII characters without spaces',
+    }),
+    scopes: Type.Optional(Type.Array(Type.Enum(['proxy', 'read', 'admin']), { minItems: 1 })),
+    routes: Type.Optional(Type.Array(Name, { minItems: 1 })),
+    limits: Type.Optional(Limits),
+    budget: Type.Optional(Type.Object({ usd: Usd, per: Type.Enum(['day', 'week', 'month']) }, closed)),
+    policy: Type.Optional(Name),
+  },
+  closed,
+);
+
+const Price = Type.Object(
+  {
+    input: Type.Optional(Usd),
+    output: Type.Optional(Usd),
+    cachedInput: Type.Optional(Usd),
+    cacheWrite: Type.Optional(Usd),
+    reasoning: Type.Optional(Usd),
+    request: Type.Optional(Usd),
+  },
+  { ...closed, description: 'USD per million tokens; `request` is USD per request.' },
+);
+
+const Model = Type.Object(
+  {
+    alias: Type.Optional(Name),
+    tier: Type.Optional(Name),
+    context: Type.Optional(Count),
+    price: Type.Optional(Price),
+  },
+  closed,
+);
+
+const Timeouts = Type.Object(
+  {
+    connect: Type.Optional(Duration),
+    firstByte: Type.Optional(Duration),
+    idle: Type.Optional(Duration),
+    total: Type.Optional(Duration),
+  },
+  closed,
+);
+
+const echoKeys = {
+  latency: Type.Optional(Duration),
+  wordDelay: Type.Optional(Duration),
+  fail: Type.Optional(
+    Type.Union([Type.Integer({ minimum: 400, maximum: 599 }), Type.Enum(['refuse', 'reset'])], {
+      expects: 'an HTTP status between 400 and 599, "refuse" or "reset"',
+    }),
+  ),
+  failAfter: Type.Optional(Type.Integer({ minimum: 0, expects: 'a number of words' })),
+  retryAfter: Type.Optional(Duration),
+};
+
+/** The keys of a provider that only `type: echo` has. */
+export const echoOnly: readonly string[] = Object.keys(echoKeys);
+
+const Provider = Type.Object(
+  {
+    type: Type.Enum(providerTypes),
+    baseUrl: Type.Optional(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9+.-]*://\\S+$', expects: 'a URL' })),
+    apiKey: Type.Optional(Credential),
+    timeouts: Type.Optional(Timeouts),
+    models: Type.Optional(Type.Record(Type.String(), Model, { propertyNames: ModelId })),
+    streamUsage: Type.Optional(Type.Boolean()),
+    connections: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 10_000, expects: 'an integer between 1 and 10000' }),
+    ),
+    limits: Type.Optional(Limits),
+    breaker: Type.Optional(
+      Type.Object(
+        {
+          failures: Type.Optional(Count),
+          window: Type.Optional(Duration),
+          open: Type.Optional(Duration),
+        },
+        closed,
+      ),
+    ),
+    discover: Type.Optional(Type.Boolean()),
+    ...echoKeys,
+  },
+  closed,
+);
+
+const Route = Type.Object(
+  {
+    strategy: Type.Optional(Strategy),
+    targets: Type.Array(Target, { minItems: 1 }),
+    queue: Type.Optional(
+      Type.Object({ maxWait: Type.Optional(Duration), maxSize: Type.Optional(Count) }, closed),
+    ),
+  },
+  closed,
+);
+
+const Policy = Type.Object(
+  {
+    keywords: Type.Optional(Type.Array(Text)),
+    allow: Type.Optional(Type.Array(Text)),
+    maxPrice: Type.Optional(Type.Object({ input: Type.Optional(Usd), output: Type.Optional(Usd) }, closed)),
+    strategy: Type.Optional(Strategy),
+    tier: Type.Optional(Name),
+  },
+  closed,
+);
+
+/** Everything a user may write, as JSON Schema: in a file for the command line, or as options of the plugin. */
+export const ConfigSchema = Type.Object(
+  {
+    server: Type.Optional(Server),
+    database: Type.Optional(
+      Type.Union([Type.Literal(false), Database], { expects: 'an object, or false for no ledger' }),
+    ),
+    keys: Type.Optional(Type.Array(Key)),
+    anonymous: Type.Optional(Type.Enum(['loopback', 'anywhere'])),
+    providers: Type.Optional(Type.Record(Type.String(), Provider, { propertyNames: ProviderName })),
+    routes: Type.Optional(Type.Record(Type.String(), Route, { propertyNames: Name })),
+    policies: Type.Optional(Type.Record(Type.String(), Policy, { propertyNames: Name })),
+    defaultRoute: Type.Optional(Name),
+    passthroughProvider: Type.Optional(Name),
+    disconnect: Type.Optional(Type.Enum(['abort', 'drain'])),
+    bodyLimit: Type.Optional(Bytes),
+    drainTimeout: Type.Optional(Duration),
+    clientTimeout: Type.Optional(Duration),
+    streamPing: Type.Optional(Duration),
+  },
+  closed,
+);
+
+/** What a user writes: every key is optional. */
+export type GatewayOptions = Type.Static<typeof ConfigSchema>;
+/** One entry of `providers` as written. */
+export type ProviderOptions = Type.Static<typeof Provider>;
+/** One entry of `models` as written. */
+export type ModelOptions = Type.Static<typeof Model>;
+/** A price as written, in USD. */
+export type PriceOptions = Type.Static<typeof Price>;
+/** A duration as written. */
+export type DurationOption = Type.Static<typeof Duration>;

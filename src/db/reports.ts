@@ -1,0 +1,57 @@
+import type { Outcome } from '../exchange.js';
+import type { Counters, ExchangeDetail, ExchangePage, Group } from './answers.js';
+
+export type { Counters, ExchangeDetail, ExchangePage, ExchangeSummary, Group } from './answers.js';
+
+/** A half-open time range, epoch milliseconds: `since <= started_at < until`. */
+export interface Window {
+  since: number;
+  until: number;
+}
+
+/** What statistics can be grouped by. */
+export type Dimension = 'provider' | 'model' | 'route';
+
+export interface TotalsQuery {
+  window: Window;
+  /** No dimension: totals only. */
+  groupBy: Dimension[];
+}
+
+export interface Totals {
+  totals: Counters;
+  /** One entry per group that has exchanges, the busiest first. */
+  data: Group[];
+}
+
+/** Which exchanges a list shows; an absent filter shows all. */
+export interface ExchangeFilter {
+  provider?: string;
+  model?: string;
+  route?: string;
+  outcome?: Outcome;
+  /** Epoch milliseconds, inclusive. */
+  since?: number;
+  /** Epoch milliseconds, exclusive. */
+  until?: number;
+}
+
+export interface ExchangeQuery {
+  filter: ExchangeFilter;
+  limit: number;
+  /** The `next_cursor` of the page before, decoded; null for the first page. */
+  before: string | null;
+}
+
+/**
+ * What the ledger can tell. Reads commit nothing and see only what is committed: `ledger.flush()` first to see
+ * what was just recorded. Reject with `LLM_GATEWAY_LEDGER_OFF` when there is no database.
+ */
+export interface Reports {
+  /** Exact sums over any window; percentiles within 2 %. */
+  totals(query: TotalsQuery): Promise<Totals>;
+  /** Newest first. A page may be shorter than the limit and still have a next one when a filter matches little. */
+  exchanges(query: ExchangeQuery): Promise<ExchangePage>;
+  /** One exchange with its attempts; null when there is none of that id. */
+  exchange(id: string): Promise<ExchangeDetail | null>;
+}

@@ -1,0 +1,74 @@
+/** Half of the promised 50 ms, so that a busy event loop keeps the promise too. */
+const COMMIT_WITHIN_MS = 25;
+const COMMIT_AT_ROWS = 256;
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5000;
+
+/** Decides when the next transaction runs. */
+export interface Schedule {
+  /** A row was queued; `size` are waiting. */
+  queued(size: number): void;
+  /** Runs in the next turn of the event loop. */
+  soon(): void;
+  /** Runs after a pause that doubles with each call until `succeeded`. */
+  retry(): void;
+  succeeded(): void;
+  /** Nothing runs after this. */
+  stop(): void;
+}
+
+/** A schedule of `run`. No timer of it keeps the process alive. */
+export function createSchedule(run: () => void): Schedule {
+  let timer: NodeJS.Timeout | null = null;
+  let immediate: NodeJS.Immediate | null = null;
+  let retryMs = FIRST_RETRY_MS;
+  let state: 'idle' | 'waiting' | 'soon' | 'retrying' | 'stopped' = 'idle';
+
+  const clear = () => {
+    if (timer) clearTimeout(timer);
+    if (immediate) clearImmediate(immediate);
+    timer = null;
+    immediate = null;
+  };
+  const fire = () => {
+    state = 'idle';
+    run();
+  };
+  const after = (delay: number) => {
+    clear();
+    timer = setTimeout(fire, delay).unref();
+  };
+  const soon = () => {
+    if (state === 'soon' || state === 'stopped') return;
+    clear();
+    state = 'soon';
+    immediate = setImmediate(fire);
+  };
+
+  return {
+    queued(size) {
+      if (state === 'idle') {
+        state = 'waiting';
+        after(COMMIT_WITHIN_MS);
+      }
+      if (state === 'waiting' && size >= COMMIT_AT_ROWS) soon();
+    },
+    soon,
+    retry() {
+      if (state === 'stopped') return;
+      state = 'retrying';
+      after(retryMs);
+      retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
+    },
+    succeeded() {
+      retryMs = FIRST_RETRY_MS;
+      if (state !== 'retrying') return;
+      clear();
+      state = 'idle';
+    },
+    stop() {
+      clear();
+      state = 'stopped';
+    },
+  };
+}

@@ -1,0 +1,303 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { Usage } from './stream/usage.js';
+
+/** How an exchange ended, in one word. */
+export type Outcome = 'ok' | 'rejected' | 'failed' | 'aborted' | 'truncated';
+
+/** The precise event that ended an exchange. */
+export type EndReason =
+  | 'complete'
+  // rejected: the gateway or its host said no before any upstream call
+  | 'invalid_request'
+  | 'body_too_large'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'rate_limited'
+  | 'budget_exhausted'
+  | 'not_found'
+  | 'no_route'
+  | 'no_available_target'
+  | 'rejected_by_host'
+  // failed, or truncated when it happened after the commit point
+  | 'upstream_error'
+  | 'upstream_unreachable'
+  | 'upstream_reset'
+  | 'upstream_invalid'
+  | 'upstream_incomplete'
+  | 'connect_timeout'
+  | 'first_byte_timeout'
+  | 'idle_timeout'
+  | 'total_timeout'
+  | 'shutdown'
+  | 'internal_error'
+  // aborted
+  | 'client_gone';
+
+/** Who takes part: a key of the configuration, or an anonymous caller on a loopback address. */
+export interface Caller {
+  /** Name of the key; null for an anonymous caller. */
+  name: string | null;
+  scopes: ReadonlySet<string>;
+  /** The only routes this caller may use as `model`; null means every model. */
+  routes: ReadonlySet<string> | null;
+}
+
+/** Why an exchange was told to stop before its answer was complete. */
+export type CancelReason = 'client_gone' | 'shutdown';
+
+export type UsageSource = 'reported' | 'estimated' | 'none';
+
+/** One try at one target, or the decision to skip it. Durations are integer microseconds. */
+export interface Attempt {
+  /** 1 for the first. */
+  number: number;
+  provider: string;
+  model: string;
+  decision: 'sent' | 'skipped';
+  /** Why it was skipped, or how the try ended: `answered`, `http_429`, `upstream_reset`, ... */
+  reason: string | null;
+  /** The upstream's HTTP status. */
+  status: number | null;
+  error: string | null;
+  /** When the try began, in microseconds after the exchange's start. */
+  startedUs: number;
+  headersUs: number | null;
+  firstContentUs: number | null;
+  /** Whole duration of the try. */
+  totalUs: number | null;
+  /** The rate-limit headers the upstream sent, as a JSON object; null when it sent none. */
+  rateLimit: string | null;
+}
+
+/**
+ * One client request and its answer: opened in `onRequest`, settled exactly once.
+ * Fields are either measured or `null`. Durations are integer microseconds after the start.
+ */
+export interface Exchange {
+  // Live state, not part of the record.
+  caller: Caller | null;
+  /** Why the work must stop; null while it may go on. */
+  cancelled: CancelReason | null;
+  /** Stops the work in hand. Whoever works on the exchange sets it, and clears it when done. */
+  onCancel: (() => void) | null;
+  /** When the caller was let in, and when the request body was complete: the upload between is not overhead. */
+  admittedUs: number;
+  receivedUs: number;
+  /** Time spent waiting for upstreams before the commit point. */
+  upstreamUs: number;
+  /** The last byte of the answer was handed to the client's socket. */
+  delivered: boolean;
+
+  /** UUIDv7; sorts by start time. */
+  readonly id: string;
+  /** The caller's own `x-request-id`. */
+  correlationId: string | null;
+  /** Unix epoch, milliseconds. */
+  readonly startedAt: number;
+  /** `performance.now()` at the start; every duration counts from here. */
+  readonly startTick: number;
+  /** Name of the API key, never the key. */
+  key: string | null;
+  session: string | null;
+  method: string;
+  /** Path below the prefix, without query string, at most 200 characters. */
+  endpoint: string;
+  streaming: boolean;
+  requestedModel: string | null;
+  route: string | null;
+  policy: string | null;
+  strategy: string | null;
+  complexity: number | null;
+  tier: string | null;
+  provider: string | null;
+  model: string | null;
+  responseModel: string | null;
+  upstreamResponseId: string | null;
+  /** HTTP status sent to the client. */
+  status: number | null;
+  upstreamStatus: number | null;
+  outcome: Outcome | null;
+  endReason: EndReason | null;
+  errorCode: string | null;
+  errorMessage: string | null;
+  finishReason: string | null;
+  usage: Usage | null;
+  usageSource: UsageSource;
+  /** Computed from the target's price, integer nano-USD. */
+  costNano: number | null;
+  priceSource: string | null;
+  attempts: Attempt[];
+  /** Time spent waiting in a route's queue. */
+  queueUs: number | null;
+  /** Upstream connection set-up; null when a pooled connection was used. */
+  connectUs: number | null;
+  headersUs: number | null;
+  firstContentUs: number | null;
+  lastByteUs: number | null;
+  /** The commit point. */
+  commitUs: number | null;
+  totalUs: number | null;
+  /** The gateway's own share of the time up to the commit point. */
+  overheadUs: number | null;
+  /** Event-loop lag while the exchange ran. */
+  lagUs: number | null;
+  bytesIn: number | null;
+  bytesOut: number | null;
+  /** Server-sent events the upstream sent, the terminator among them. */
+  chunks: number | null;
+  largestGapUs: number | null;
+}
+
+/** What is known when a request arrives. */
+export interface Opening {
+  method: string;
+  endpoint: string;
+  correlationId?: string | null;
+  session?: string | null;
+  /** When the request arrived, if that was before now, in milliseconds before now. */
+  agoMs?: number;
+}
+
+const MAX_ENDPOINT = 200;
+
+/** Opens an exchange. Every field exists from the start, so all exchanges share one hidden class. */
+export function openExchange(opening: Opening): Exchange {
+  const ago = opening.agoMs ?? 0;
+  return {
+    caller: null,
+    cancelled: null,
+    onCancel: null,
+    admittedUs: 0,
+    receivedUs: 0,
+    upstreamUs: 0,
+    delivered: false,
+    id: uuidv7(),
+    correlationId: opening.correlationId ?? null,
+    startedAt: Date.now() - Math.round(ago),
+    startTick: performance.now() - ago,
+    key: null,
+    session: opening.session ?? null,
+    method: opening.method,
+    endpoint: opening.endpoint.slice(0, MAX_ENDPOINT),
+    streaming: false,
+    requestedModel: null,
+    route: null,
+    policy: null,
+    strategy: null,
+    complexity: null,
+    tier: null,
+    provider: null,
+    model: null,
+    responseModel: null,
+    upstreamResponseId: null,
+    status: null,
+    upstreamStatus: null,
+    outcome: null,
+    endReason: null,
+    errorCode: null,
+    errorMessage: null,
+    finishReason: null,
+    usage: null,
+    usageSource: 'none',
+    costNano: null,
+    priceSource: null,
+    attempts: [],
+    queueUs: null,
+    connectUs: null,
+    headersUs: null,
+    firstContentUs: null,
+    lastByteUs: null,
+    commitUs: null,
+    totalUs: null,
+    overheadUs: null,
+    lagUs: null,
+    bytesIn: null,
+    bytesOut: null,
+    chunks: null,
+    largestGapUs: null,
+  };
+}
+
+/** Microseconds since the exchange started. */
+export function sinceStart(exchange: Exchange): number {
+  return Math.round((performance.now() - exchange.startTick) * 1000);
+}
+
+/** Writes down how the exchange ended. The first conclusion stands: what happened later did not cause it. */
+export function conclude(exchange: Exchange, outcome: Outcome, endReason: EndReason): void {
+  if (exchange.outcome !== null) return;
+  exchange.outcome = outcome;
+  exchange.endReason = endReason;
+}
+
+/** Tells the exchange's work to stop. Does nothing when the exchange was already told. */
+export function cancel(exchange: Exchange, reason: CancelReason): void {
+  if (exchange.cancelled !== null) return;
+  exchange.cancelled = reason;
+  exchange.onCancel?.();
+}
+
+/** Adds an attempt that is about to be sent. */
+export function beginAttempt(exchange: Exchange, provider: string, model: string): Attempt {
+  const attempt: Attempt = {
+    number: exchange.attempts.length + 1,
+    provider,
+    model,
+    decision: 'sent',
+    reason: null,
+    status: null,
+    error: null,
+    startedUs: sinceStart(exchange),
+    headersUs: null,
+    firstContentUs: null,
+    totalUs: null,
+    rateLimit: null,
+  };
+  exchange.attempts.push(attempt);
+  return attempt;
+}
+
+/** Adds the decision not to try a target. */
+export function skipAttempt(exchange: Exchange, provider: string, model: string, reason: string): void {
+  const attempt = beginAttempt(exchange, provider, model);
+  attempt.decision = 'skipped';
+  attempt.reason = reason;
+}
+
+/**
+ * Marks the commit point: from here on the client has an answer and no other target may be tried. The gateway's
+ * own share is what neither the upload, nor the queue, nor the upstreams took.
+ */
+export function commit(exchange: Exchange): void {
+  exchange.commitUs = sinceStart(exchange);
+  const upload = exchange.receivedUs - exchange.admittedUs;
+  const own = exchange.commitUs - upload - (exchange.queueUs ?? 0) - exchange.upstreamUs;
+  exchange.overheadUs = Math.max(0, own);
+}
+
+/** What is known about the answer when the exchange is over. */
+export interface Ending {
+  /** Status sent to the client, null when no header was sent. */
+  status: number | null;
+  bytesOut: number | null;
+}
+
+/** Completes the record. Called once, when the response finished or its connection closed. */
+export function finish(exchange: Exchange, ending: Ending): void {
+  exchange.totalUs = sinceStart(exchange);
+  exchange.status = ending.status;
+  exchange.bytesOut ??= ending.bytesOut;
+  exchange.onCancel = null;
+  if (!exchange.delivered && (exchange.outcome === null || exchange.outcome === 'ok')) {
+    exchange.outcome = 'aborted';
+    exchange.endReason = 'client_gone';
+  }
+  if (exchange.outcome === null) concludeByStatus(exchange, ending.status ?? 500);
+}
+
+/** For answers that no part of the gateway concluded: its own lists, or what the host's hooks sent. */
+function concludeByStatus(exchange: Exchange, status: number): void {
+  if (status < 400) conclude(exchange, 'ok', 'complete');
+  else if (status >= 500) conclude(exchange, 'failed', 'internal_error');
+  else conclude(exchange, 'rejected', 'rejected_by_host');
+}

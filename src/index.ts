@@ -1,0 +1,8 @@
+import './types.js';
+
+export type { GatewayPluginOptions } from '../plugins/gateway.js';
+export { default } from '../plugins/gateway.js';
+export { type Config, ConfigError, type GatewayOptions, parseConfig } from './config.js';
+export type { Ledger, LedgerHealth } from './db/ledger.js';
+export type { Attempt, EndReason, Exchange, Outcome, UsageSource } from './exchange.js';
+export type { Usage } from './stream/usage.js';

@@ -1,0 +1,70 @@
+import type { ServerResponse } from 'node:http';
+import type { Ledger } from './db/ledger.js';
+import { cancel, type Ending, type Exchange, finish, type Opening, openExchange } from './exchange.js';
+
+/** How long after the drain deadline a told-to-stop answer may take to reach its client, in milliseconds. */
+const LAST_WORDS_MS = 500;
+
+/** The exchanges in flight, and the one place where an exchange is settled. */
+export interface Exchanges {
+  /** Exchanges that are open now. */
+  readonly size: number;
+  /** Opens an exchange whose answer leaves through `response`. */
+  open(opening: Opening, response: ServerResponse): Exchange;
+  /** Completes the record and hands it to the ledger. Only the first call for an exchange has an effect. */
+  settle(exchange: Exchange, ending: Ending): void;
+  /**
+   * Waits up to `timeoutMs` milliseconds for the live exchanges, then tells the rest to stop. Resolves when
+   * every one is settled.
+   */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+/** Keeps the live exchanges and records each of them exactly once. */
+export function createExchanges(ledger: Ledger): Exchanges {
+  const live = new Map<Exchange, ServerResponse>();
+  let onEmpty: (() => void) | null = null;
+
+  function settle(exchange: Exchange, ending: Ending): void {
+    if (!live.delete(exchange)) return;
+    finish(exchange, ending);
+    ledger.record(exchange);
+    if (live.size === 0) onEmpty?.();
+  }
+
+  function empty(timeoutMs: number): Promise<void> {
+    if (live.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(done, timeoutMs);
+      onEmpty = done;
+      function done(): void {
+        clearTimeout(timer);
+        onEmpty = null;
+        resolve();
+      }
+    });
+  }
+
+  return {
+    get size() {
+      return live.size;
+    },
+    open(opening, response) {
+      const exchange = openExchange(opening);
+      live.set(exchange, response);
+      return exchange;
+    },
+    settle,
+    async drain(timeoutMs) {
+      await empty(timeoutMs);
+      for (const exchange of [...live.keys()]) cancel(exchange, 'shutdown');
+      await empty(LAST_WORDS_MS);
+      for (const [exchange, response] of [...live]) {
+        response.destroy();
+        exchange.outcome ??= exchange.commitUs === null ? 'failed' : 'truncated';
+        exchange.endReason ??= 'shutdown';
+        settle(exchange, { status: response.headersSent ? response.statusCode : null, bytesOut: null });
+      }
+    },
+  };
+}

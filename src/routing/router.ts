@@ -1,0 +1,62 @@
+import type { Config } from '../config.js';
+import { GatewayError } from '../errors.js';
+import { type Availability, createAvailability } from './availability.js';
+import { buildTable, type Entry, type ListedModel } from './table.js';
+
+/** Turns the `model` of a request into the targets that may answer it. */
+export interface Router {
+  /**
+   * Where a model name leads. Throws `model_not_found` when it leads nowhere.
+   * `defaulted` tells that `defaultRoute` stood in for an unknown name.
+   */
+  resolve(model: string): Resolution;
+  models(): readonly ListedModel[];
+  readonly availability: Availability;
+  /** Whether at least one provider, and one of its declared models, is free at `now` (epoch ms). */
+  usable(now: number): boolean;
+}
+
+export interface Resolution extends Entry {
+  readonly defaulted: boolean;
+}
+
+/** Builds the router of a configuration. */
+export function createRouter(config: Pick<Config, 'providers' | 'routes' | 'defaultRoute'>): Router {
+  const table = buildTable(config);
+  const fallback = config.defaultRoute === null ? null : table.resolve(config.defaultRoute);
+  const availability = createAvailability();
+  return {
+    availability,
+    models: table.models,
+    usable(now) {
+      return table
+        .targets()
+        .some((target) => availability.blocked(target.provider.name, target.id, now) === null);
+    },
+    resolve(model) {
+      const entry = table.resolve(model);
+      if (entry !== null) return { ...entry, defaulted: false };
+      if (fallback !== null) return { ...fallback, defaulted: true };
+      throw new GatewayError(
+        'model_not_found',
+        `No route, alias or model is named ${quote(model)}. ${hint(config, model)}`,
+        {
+          param: 'model',
+        },
+      );
+    },
+  };
+}
+
+const MAX_QUOTED = 100;
+
+/** A caller's string, safe and short enough for an error message. */
+function quote(value: string): string {
+  return JSON.stringify(value.length > MAX_QUOTED ? `${value.slice(0, MAX_QUOTED)}…` : value);
+}
+
+function hint(config: Pick<Config, 'providers'>, model: string): string {
+  const open = Object.values(config.providers).find((provider) => Object.keys(provider.models).length === 0);
+  if (open === undefined || model.includes('/')) return 'GET /v1/models lists what there is.';
+  return `Address a provider's model as provider/model, for example ${quote(`${open.name}/${model}`)}.`;
+}

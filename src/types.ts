@@ -1,0 +1,45 @@
+import type { FastifyBaseLogger } from 'fastify';
+import type { Ledger } from './db/ledger.js';
+import type { Reports } from './db/reports.js';
+import type { Exchange } from './exchange.js';
+import type { Exchanges } from './live.js';
+import type { Router } from './routing/router.js';
+import type { Upstream } from './upstream/forward.js';
+
+/** What an API key may be used for. */
+export type Scope = 'proxy' | 'read';
+
+/** What a route of the gateway says about itself in its `config`. */
+export interface GatewayRouteConfig {
+  /** The scope a caller needs; `any` for every known caller, `none` for the public. */
+  scope: Scope | 'any' | 'none';
+  /** Whether a request to this route is an exchange, and so leaves a record. */
+  record: boolean;
+}
+
+/** Where the gateway writes its log lines: the host's logger. */
+export type Logger = Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn' | 'error'>;
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The persistent store of exchanges. */
+    gatewayLedger: Ledger;
+    /** The exchanges in flight. */
+    gatewayExchanges: Exchanges;
+    /** Resolves model names to targets. */
+    gatewayRouter: Router;
+    /** Sends exchanges to the providers. */
+    gatewayUpstream: Upstream;
+    /** The statistics behind `GET /stats`. */
+    gatewayStats: Reports;
+  }
+  interface FastifyRequest {
+    /** The exchange this request opened; null on routes that are not recorded. */
+    exchange: Exchange | null;
+    /** The body as the client sent it; null before it was parsed. */
+    gatewayBody: Buffer | null;
+  }
+  interface FastifyContextConfig {
+    gateway?: GatewayRouteConfig;
+  }
+}

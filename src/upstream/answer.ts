@@ -1,0 +1,35 @@
+import type { Readable } from 'node:stream';
+import type { Exchange } from '../exchange.js';
+
+/** What goes to the client. */
+export interface Answer {
+  status: number;
+  headers: Record<string, string | string[]>;
+  body: Buffer | Readable;
+}
+
+/** The headers that say what the gateway did. Complete at the commit point. */
+export function exchangeHeaders(exchange: Exchange): Record<string, string> {
+  const headers: Record<string, string> = {};
+  if (exchange.provider !== null) headers['x-gateway-provider'] = exchange.provider;
+  if (exchange.model !== null) headers['x-gateway-model'] = exchange.model;
+  if (exchange.route !== null) headers['x-gateway-route'] = exchange.route;
+  if (exchange.attempts.length > 0) headers['x-gateway-attempts'] = String(exchange.attempts.length);
+  if (exchange.overheadUs !== null) headers['server-timing'] = serverTiming(exchange, exchange.overheadUs);
+  if (!exchange.streaming && exchange.costNano !== null) headers['x-gateway-cost'] = usd(exchange.costNano);
+  return headers;
+}
+
+function serverTiming(exchange: Exchange, overheadUs: number): string {
+  const { upstreamUs, queueUs } = exchange;
+  return `gateway;dur=${ms(overheadUs)}, upstream;dur=${ms(upstreamUs)}, queue;dur=${ms(queueUs ?? 0)}`;
+}
+
+function ms(us: number): string {
+  return (us / 1000).toFixed(3);
+}
+
+/** Nano-USD as USD without an exponent, at most nine decimals. */
+function usd(nano: number): string {
+  return (nano / 1e9).toFixed(9).replace(/\.?0+$/, '');
+}

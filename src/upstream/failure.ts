@@ -1,0 +1,131 @@
+import type { EndReason } from '../exchange.js';
+import type { Obstacle } from '../routing/availability.js';
+import { clampCooldown, retryAfterMs } from './retry-after.js';
+
+type Headers = Record<string, string | string[] | undefined>;
+
+/** Why an attempt gave no answer. */
+export type Failure =
+  /** The upstream answered, and the answer is an error. */
+  | { kind: 'answer'; status: number; headers: Headers; body: Buffer }
+  /** There was no answer, or no usable one. */
+  | { kind: 'broken'; endReason: EndReason; message: string; status: number | null }
+  /** The exchange was told to stop: the client left, or the server shuts down. */
+  | { kind: 'cancelled' };
+
+/** What a failure means for the exchange and for the target. */
+export interface Verdict {
+  /** `larger`: only a target with a larger declared context may be tried next. */
+  action: 'stop' | 'next' | 'larger' | 'without_stream_options';
+  effect: { obstacle: Obstacle; scope: 'provider' | 'target'; forMs: number } | null;
+}
+
+const MINUTE_MS = 60_000;
+const RATE_LIMIT_DEFAULT_MS = 5_000;
+const stop: Verdict = { action: 'stop', effect: null };
+const next: Verdict = { action: 'next', effect: null };
+
+/** Statuses that another target may well answer better. */
+const transient = new Set([408, 409, 425]);
+
+/**
+ * What to do about a failed attempt. Pure; `now` is epoch milliseconds.
+ * `asked` tells that the gateway added `stream_options` to the request by itself.
+ */
+export function classify(failure: Failure, now: number, asked: { streamOptions: boolean }): Verdict {
+  if (failure.kind === 'cancelled') return stop;
+  if (failure.kind === 'broken') return next;
+  const { status, headers } = failure;
+  if (status === 429) {
+    const forMs = retryAfterMs(headers, now) ?? clampCooldown(RATE_LIMIT_DEFAULT_MS);
+    return { action: 'next', effect: { obstacle: 'rate_limited', scope: 'target', forMs } };
+  }
+  if (status === 401 || status === 403) return blocked('quarantined', 'provider');
+  if (status === 402) return blocked('payment_required', 'provider');
+  if (status === 404) return blocked('model_missing', 'target');
+  if (status >= 500 || transient.has(status)) return next;
+  if (asked.streamOptions && (status === 400 || status === 422) && failure.body.includes('stream_options')) {
+    return { action: 'without_stream_options', effect: null };
+  }
+  if (status === 400 && isContextLength(failure.body)) return { action: 'larger', effect: null };
+  return stop;
+}
+
+function blocked(obstacle: Obstacle, scope: 'provider' | 'target'): Verdict {
+  return { action: 'next', effect: { obstacle, scope, forMs: 5 * MINUTE_MS } };
+}
+
+/** Providers say it in different words; OpenAI's code is `context_length_exceeded`. */
+function isContextLength(body: Buffer): boolean {
+  return /context_length_exceeded|context length|context window|maximum context|prompt is too long/i.test(
+    body.toString('latin1'),
+  );
+}
+
+/** The error text of an upstream's JSON answer, or the start of a body that is something else. */
+export function upstreamMessage(body: Buffer): string {
+  const text = body.toString('utf8');
+  try {
+    const parsed: unknown = JSON.parse(text);
+    const message = messageOf(parsed);
+    if (message !== null) return message;
+  } catch {
+    // Not JSON: the text itself is all there is.
+  }
+  return text.slice(0, 300);
+}
+
+function messageOf(body: unknown): string | null {
+  if (typeof body !== 'object' || body === null) return null;
+  if ('error' in body) {
+    if (typeof body.error === 'string') return body.error;
+    const inner = messageOf(body.error);
+    if (inner !== null) return inner;
+  }
+  return 'message' in body && typeof body.message === 'string' ? body.message : null;
+}
+
+/** OpenAI's `error.code` in an upstream's answer, if there is one. */
+export function upstreamCode(body: Buffer): string | null {
+  try {
+    const parsed: unknown = JSON.parse(body.toString('utf8'));
+    if (typeof parsed !== 'object' || parsed === null || !('error' in parsed)) return null;
+    const { error } = parsed;
+    if (typeof error !== 'object' || error === null || !('code' in error)) return null;
+    return typeof error.code === 'string' || typeof error.code === 'number' ? String(error.code) : null;
+  } catch {
+    return null;
+  }
+}
+
+const unreachable = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
+]);
+
+/** What a thrown transport error was, from Node's and undici's error codes. */
+export function transportFailure(error: unknown, status: number | null): Failure {
+  const code = errorCode(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const endReason: EndReason =
+    code === 'UND_ERR_CONNECT_TIMEOUT'
+      ? 'connect_timeout'
+      : unreachable.has(code)
+        ? 'upstream_unreachable'
+        : code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW'
+          ? 'upstream_invalid'
+          : 'upstream_reset';
+  return { kind: 'broken', endReason, message: code === '' ? message : `${code}: ${message}`, status };
+}
+
+/** With several addresses Node throws an AggregateError whose parts carry the code. */
+function errorCode(error: unknown): string {
+  if (typeof error !== 'object' || error === null) return '';
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  if ('errors' in error && Array.isArray(error.errors)) return errorCode(error.errors[0]);
+  return 'cause' in error ? errorCode(error.cause) : '';
+}

@@ -1,0 +1,112 @@
+import { errorBody, GatewayError, retryAfterSeconds } from '../errors.js';
+import { conclude, type Exchange } from '../exchange.js';
+import type { Availability } from '../routing/availability.js';
+import type { Resolution } from '../routing/router.js';
+import type { Target } from '../routing/table.js';
+import type { Answer } from './answer.js';
+import { type Failure, upstreamCode, upstreamMessage } from './failure.js';
+import { responseHeaders } from './headers.js';
+
+const HIDDEN = '***';
+
+/**
+ * What the caller reads when the last failure is the final word: the upstream's own status and body, or a
+ * `GatewayError` when there was no answer to pass on. `resetMs` is the earliest moment a target is free again.
+ */
+export function finalAnswer(
+  exchange: Exchange,
+  target: Target,
+  failure: Failure,
+  resetMs: () => number | null,
+): Answer {
+  if (failure.kind === 'cancelled') throw cancelledError(exchange);
+  if (failure.kind === 'broken') throw brokenError(exchange, target, failure);
+  const { status, body } = failure;
+  exchange.upstreamStatus = status;
+  exchange.errorCode = upstreamCode(body) ?? `http_${status}`;
+  exchange.errorMessage = hideSecret(upstreamMessage(body), target).slice(0, 500);
+  conclude(exchange, 'failed', status === 429 ? 'rate_limited' : 'upstream_error');
+  if (status === 401 || status === 403) {
+    exchange.errorCode = 'upstream_authentication_failed';
+    const message = `The provider "${target.provider.name}" refused the gateway's credential.`;
+    return jsonAnswer(status, errorBody('upstream_authentication_failed', message));
+  }
+  const answer = passedOn(failure, target);
+  if (status === 429) answer.headers['retry-after'] = retryAfterSeconds(resetMs() ?? 0);
+  return answer;
+}
+
+/** The upstream's own error, byte for byte when it is JSON; anything else is put into an error body. */
+function passedOn({ status, headers, body }: Failure & { kind: 'answer' }, target: Target): Answer {
+  const text = body.toString('utf8');
+  if (!isJson(text)) {
+    const message = `The provider "${target.provider.name}" answered ${status}: ${hideSecret(text, target).slice(0, 300)}`;
+    return jsonAnswer(status, errorBody('upstream_error', message));
+  }
+  const passed = responseHeaders(headers);
+  passed['content-type'] = 'application/json; charset=utf-8';
+  const hidden = hideSecret(text, target);
+  return { status, headers: passed, body: hidden === text ? body : Buffer.from(hidden) };
+}
+
+function jsonAnswer(status: number, body: unknown): Answer {
+  const headers = { 'content-type': 'application/json; charset=utf-8' };
+  return { status, headers, body: Buffer.from(JSON.stringify(body)) };
+}
+
+/** Some providers repeat the key they were given in their error text. */
+function hideSecret(text: string, target: Target): string {
+  const { apiKey } = target.provider;
+  return apiKey === null || apiKey === '' ? text : text.replaceAll(apiKey, HIDDEN);
+}
+
+function isJson(text: string): boolean {
+  try {
+    return typeof JSON.parse(text) === 'object';
+  } catch {
+    return false;
+  }
+}
+
+function cancelledError(exchange: Exchange): GatewayError {
+  if (exchange.cancelled === 'shutdown') {
+    conclude(exchange, 'failed', 'shutdown');
+    return new GatewayError('shutting_down', 'The gateway is shutting down.', { retryAfterMs: 1000 });
+  }
+  return new GatewayError('internal_error', 'The client left.', { endReason: 'client_gone' });
+}
+
+function brokenError(
+  exchange: Exchange,
+  target: Target,
+  failure: Failure & { kind: 'broken' },
+): GatewayError {
+  const { endReason, message } = failure;
+  exchange.upstreamStatus = failure.status;
+  exchange.errorCode = endReason;
+  exchange.errorMessage = message.slice(0, 500);
+  conclude(exchange, 'failed', endReason);
+  const code = endReason.endsWith('_timeout') ? 'upstream_timeout' : 'upstream_error';
+  const text = `The provider "${target.provider.name}" gave no usable answer (${endReason.replaceAll('_', ' ')}).`;
+  return new GatewayError(code, text, { endReason, cause: new Error(message) });
+}
+
+/** The error when every target was passed over, so that nothing was sent. */
+export function nothingAvailable(
+  resolution: Resolution,
+  availability: Availability,
+  now: number,
+): GatewayError {
+  const blocks = resolution.targets
+    .map((target) => availability.blocked(target.provider.name, target.id, now))
+    .filter((block) => block !== null);
+  const first = Math.min(...blocks.map((block) => block.until));
+  const retryAfterMs = Number.isFinite(first) ? first - now : 1000;
+  const name = resolution.route === null ? 'this model' : `the route "${resolution.route}"`;
+  if (blocks.length > 0 && blocks.every((block) => block.obstacle === 'rate_limited')) {
+    return new GatewayError('rate_limit_exceeded', `Every target of ${name} is rate limited.`, {
+      retryAfterMs,
+    });
+  }
+  return new GatewayError('no_available_target', `No target of ${name} can be used now.`, { retryAfterMs });
+}

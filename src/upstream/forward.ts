@@ -1,0 +1,150 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Config } from '../config.js';
+import { type Attempt, beginAttempt, conclude, type Exchange, skipAttempt } from '../exchange.js';
+import { order } from '../routing/choose.js';
+import type { Resolution, Router } from '../routing/router.js';
+import type { Target } from '../routing/table.js';
+import type { Answer } from './answer.js';
+import { attempt, type Work } from './attempt.js';
+import { classify, type Failure, upstreamMessage } from './failure.js';
+import { finalAnswer, nothingAvailable } from './final.js';
+import { requestHeaders } from './headers.js';
+import { type Connection, connectTo } from './pools.js';
+import { spliceJson } from './splice.js';
+
+/** A request that is to be answered by one of a route's targets. */
+export interface Job {
+  exchange: Exchange;
+  resolution: Resolution;
+  /** Below the provider's base URL, for example `/chat/completions`. */
+  path: string;
+  headers: IncomingHttpHeaders;
+  /** The client's own bytes: one JSON object. */
+  body: Buffer;
+  /** The client asked for a stream of a kind that can report usage, but not for its usage. */
+  addStreamUsage: boolean;
+}
+
+/** Sends exchanges to the providers. */
+export interface Upstream {
+  /**
+   * Tries the targets in order until one answers. Resolves at the commit point, also with an upstream's own error
+   * when that is the final answer. Throws a `GatewayError` when there is nothing of an upstream to pass on.
+   */
+  forward(job: Job): Promise<Answer>;
+  /** Closes every connection. */
+  close(): Promise<void>;
+}
+
+/** Connects to the configured providers; nothing is sent until the first job. */
+export function createUpstream(
+  config: Pick<Config, 'providers'>,
+  router: Pick<Router, 'availability'>,
+): Upstream {
+  const connections = new Map<string, Connection>();
+  const withoutStreamUsage = new Set<string>();
+  const { availability } = router;
+  for (const provider of Object.values(config.providers)) connections.set(provider.name, connectTo(provider));
+
+  async function forward(job: Job): Promise<Answer> {
+    const { exchange, resolution } = job;
+    exchange.queueUs = 0;
+    let last: { target: Target; failure: Failure } | null = null;
+    let largerThan: number | null = null;
+    for (const target of order(resolution.strategy, resolution.targets)) {
+      const reason = obstacle(target, largerThan);
+      if (reason !== null) {
+        skipAttempt(exchange, target.provider.name, target.model, reason);
+        continue;
+      }
+      const tried = await send(job, target);
+      if ('answer' in tried) return tried.answer;
+      last = { target, failure: tried.failure };
+      if (tried.action === 'stop') break;
+      if (tried.action === 'larger') largerThan = Math.max(largerThan ?? 0, target.declared?.context ?? 0);
+    }
+    if (last === null) throw nothingAvailable(resolution, availability, Date.now());
+    return finalAnswer(exchange, last.target, last.failure, () => earliestReset(resolution));
+  }
+
+  /** One target, with a second try when it refuses the `stream_options` that the gateway added. */
+  async function send(job: Job, target: Target) {
+    const { exchange } = job;
+    const streamOptions =
+      job.addStreamUsage && target.provider.streamUsage && !withoutStreamUsage.has(target.provider.name);
+    exchange.provider = target.provider.name;
+    exchange.model = target.model;
+    const record = beginAttempt(exchange, target.provider.name, target.model);
+    const result = await attempt(work(job, target, streamOptions), record);
+    if ('answer' in result) return result;
+    const verdict = classify(result.failure, Date.now(), { streamOptions });
+    note(exchange, record, result.failure);
+    if (verdict.effect !== null) {
+      const { obstacle: why, scope, forMs } = verdict.effect;
+      availability.block(scope === 'provider' ? target.provider.name : target.id, why, Date.now() + forMs);
+    }
+    if (verdict.action === 'without_stream_options') {
+      withoutStreamUsage.add(target.provider.name);
+      return send(job, target);
+    }
+    return { failure: result.failure, action: verdict.action };
+  }
+
+  function work(job: Job, target: Target, streamOptions: boolean): Work {
+    const connection = connections.get(target.provider.name);
+    if (connection === undefined) throw new Error(`No connection to the provider "${target.provider.name}".`);
+    const { exchange } = job;
+    const model = target.model === exchange.requestedModel ? undefined : target.model;
+    const body =
+      model === undefined && !streamOptions
+        ? job.body
+        : spliceJson(job.body, { ...(model !== undefined && { model }), streamUsage: streamOptions });
+    return {
+      exchange,
+      target,
+      send: connection.send,
+      request: {
+        method: exchange.method,
+        path: job.path,
+        headers: requestHeaders(job.headers, target.provider.apiKey),
+        body,
+      },
+      stripUsage: streamOptions,
+    };
+  }
+
+  /** Why a target is passed over; null when it can be tried. */
+  function obstacle(target: Target, largerThan: number | null): string | null {
+    if (largerThan !== null && (target.declared?.context ?? 0) <= largerThan) return 'context_too_small';
+    return availability.blocked(target.provider.name, target.id, Date.now())?.obstacle ?? null;
+  }
+
+  function earliestReset(resolution: Resolution): number | null {
+    const now = Date.now();
+    const ends = resolution.targets
+      .map((target) => availability.blocked(target.provider.name, target.id, now)?.until)
+      .filter((until) => until !== undefined);
+    return ends.length === 0 ? null : Math.min(...ends) - now;
+  }
+
+  return {
+    forward,
+    async close() {
+      await Promise.all([...connections.values()].map((connection) => connection.close()));
+    },
+  };
+}
+
+/** Writes a failed try into its record. */
+function note(exchange: Exchange, record: Attempt, failure: Failure): void {
+  if (failure.kind === 'cancelled') {
+    record.reason = exchange.cancelled;
+    if (exchange.cancelled === 'client_gone') conclude(exchange, 'aborted', 'client_gone');
+  } else if (failure.kind === 'broken') {
+    record.reason = failure.endReason;
+    record.error = failure.message;
+  } else {
+    record.reason = `http_${failure.status}`;
+    record.error = upstreamMessage(failure.body).slice(0, 500);
+  }
+}

@@ -1,0 +1,109 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+type Headers = Record<string, string | string[] | undefined>;
+
+/** RFC 9110, 7.6.1, with the older names still in use. */
+const hopByHop = [
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];
+
+/** What a client sends to the gateway, or about itself, and to nobody else. */
+const notForUpstream = new Set([
+  ...hopByHop,
+  'accept-encoding',
+  'api-key',
+  'authorization',
+  'content-length',
+  'cookie',
+  'expect',
+  'forwarded',
+  'host',
+  'origin',
+  'referer',
+  'via',
+  'x-api-key',
+  'x-goog-api-key',
+  'x-real-ip',
+  'x-request-id',
+  'x-session-id',
+]);
+const notForUpstreamPrefixes = ['x-gateway-', 'x-forwarded-', 'sec-', 'cf-'];
+
+/** What an upstream says about its connection, its cookies and its origin; the gateway answers for its own. */
+const notForClient = new Set([
+  ...hopByHop,
+  'alt-svc',
+  'content-length',
+  'content-encoding',
+  'date',
+  'server',
+  'set-cookie',
+  'strict-transport-security',
+  'x-request-id',
+]);
+const notForClientPrefixes = ['x-gateway-', 'access-control-'];
+
+/** The client's end-to-end headers, with the provider's own credential. */
+export function requestHeaders(client: IncomingHttpHeaders, apiKey: string | null): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const named = connectionNamed(client.connection);
+  for (const name in client) {
+    const value = client[name];
+    if (value === undefined || notForUpstream.has(name) || named.has(name)) continue;
+    if (hasPrefix(name, notForUpstreamPrefixes)) continue;
+    headers[name] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  // The tap reads the bytes: a compressed answer would have to be unpacked first.
+  headers['accept-encoding'] = 'identity';
+  if (apiKey !== null) headers.authorization = `Bearer ${apiKey}`;
+  return headers;
+}
+
+/** The upstream's end-to-end headers. */
+export function responseHeaders(upstream: Headers): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = {};
+  const named = connectionNamed(upstream.connection);
+  for (const name in upstream) {
+    const value = upstream[name];
+    if (value === undefined || notForClient.has(name) || named.has(name)) continue;
+    if (hasPrefix(name, notForClientPrefixes)) continue;
+    headers[name] = value;
+  }
+  return headers;
+}
+
+/** The rate-limit headers of an answer as a JSON object; null when there are none. */
+export function rateLimitSnapshot(upstream: Headers): string | null {
+  const found: Headers = {};
+  let any = false;
+  for (const name in upstream) {
+    if (!name.includes('ratelimit') && !name.startsWith('retry-after')) continue;
+    found[name] = upstream[name];
+    any = true;
+  }
+  return any ? JSON.stringify(found) : null;
+}
+
+function hasPrefix(name: string, prefixes: readonly string[]): boolean {
+  return prefixes.some((prefix) => name.startsWith(prefix));
+}
+
+/** `connection: close, x-foo` makes `x-foo` hop-by-hop as well. */
+function connectionNamed(connection: string | string[] | undefined): ReadonlySet<string> {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return none;
+  return new Set(
+    String(connection)
+      .toLowerCase()
+      .split(/[\s,]+/),
+  );
+}
+
+const none: ReadonlySet<string> = new Set();

@@ -1,0 +1,68 @@
+import { pipeline, type Readable } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { Pool } from 'undici';
+import type { ProviderConfig } from '../config.js';
+import { createEcho } from './echo.js';
+import type { UpstreamRequest, UpstreamResponse } from './transport.js';
+
+/** A way to reach one provider. */
+export interface Connection {
+  /** Rejects when there is no answer; resolves with the answer's head, whatever its status. */
+  send(request: UpstreamRequest): Promise<UpstreamResponse>;
+  close(): Promise<void>;
+}
+
+const MAX_HEADER_BYTES = 64 * 1024;
+
+/** Opens the way to a provider: a pool of connections, or the built-in echo. No network is touched yet. */
+export function connectTo(provider: ProviderConfig): Connection {
+  if (provider.echo !== null) return { send: createEcho(provider.echo), close: async () => {} };
+  const base = new URL(provider.baseUrl);
+  const pool = new Pool(base.origin, {
+    connections: provider.connections,
+    pipelining: 1,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // An attempt has its own clocks; undici's would race with them.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: { timeout: provider.timeouts.connect },
+  });
+  const prefix = base.pathname === '/' ? '' : base.pathname.replace(/\/$/, '');
+  return {
+    async send(request) {
+      const { statusCode, headers, body } = await pool.request({
+        method: request.method,
+        path: prefix + request.path,
+        headers: request.headers,
+        body: request.body,
+        signal: request.signal,
+      });
+      return unpacked({ status: statusCode, headers, body });
+    },
+    // Every exchange is settled by now: what is still open belongs to nobody.
+    close: () => pool.destroy(),
+  };
+}
+
+/** An upstream that compresses although it was asked not to. */
+function unpacked(response: UpstreamResponse): UpstreamResponse {
+  const encoding = response.headers['content-encoding'];
+  if (encoding === undefined || encoding === 'identity') return response;
+  const decoder = decoderFor(String(encoding));
+  if (decoder === null) return response;
+  return { ...response, body: pipeline(response.body, decoder, () => {}) as Readable };
+}
+
+function decoderFor(encoding: string) {
+  switch (encoding.trim().toLowerCase()) {
+    case 'gzip':
+    case 'x-gzip':
+      return createGunzip();
+    case 'br':
+      return createBrotliDecompress();
+    case 'deflate':
+      return createInflate();
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Config, describeConfig, type GatewayOptions, parseConfig } from '../../src/config.js';
+
+const KEY = 'gw-0123456789abcdef';
+
+/** Plain copies, because records of the configuration have no prototype. */
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+function provider(config: Config, name: string) {
+  const found = config.providers[name];
+  assert.ok(found, `no provider ${name}`);
+  return found;
+}
+
+test('an empty configuration is complete: echo, no keys, loopback only', () => {
+  for (const input of [undefined, null, {}]) {
+    assert.deepEqual(plain(parseConfig(input, {})), {
+      server: { host: '127.0.0.1', port: 8080 },
+      database: { path: './data/gateway.db', durability: 'relaxed', capture: 'none' },
+      keys: [],
+      anonymous: 'loopback',
+      providers: {
+        echo: {
+          name: 'echo',
+          type: 'echo',
+          baseUrl: '',
+          apiKey: null,
+          timeouts: { connect: 5000, firstByte: 120_000, idle: 60_000, total: 600_000 },
+          models: { echo: { id: 'echo', alias: null, context: null, price: null } },
+          streamUsage: true,
+          connections: 128,
+          echo: { latency: 0, wordDelay: 0, fail: null, failAfter: null, retryAfter: null },
+        },
+      },
+      routes: {},
+      defaultRoute: null,
+      disconnect: 'abort',
+      bodyLimit: 33_554_432,
+      drainTimeout: 30_000,
+    });
+  }
+});
+
+test('every key that a user can set arrives in its normalised form', () => {
+  const options: GatewayOptions = {
+    server: { host: '::', port: 0 },
+    database: { path: ':memory:', durability: 'relaxed', capture: 'none' },
+    keys: [
+      { name: 'web', key: KEY, scopes: ['proxy', 'read', 'proxy'], routes: ['fast'] },
+      { name: 'ops', key: `${KEY}2` },
+    ],
+    anonymous: 'anywhere',
+    providers: {
+      lab: {
+        type: 'openai-compatible',
+        baseUrl: 'HTTP://LAB.local:8000/v1//',
+        apiKey: 'sk-lab',
+        timeouts: { connect: '250ms', firstByte: '1m', idle: 7, total: '1h' },
+        models: {
+          'org/big.model': {
+            alias: 'big',
+            context: 131_072,
+            price: { input: 0.05, output: 0.1, request: 2 },
+          },
+          free: { price: {} },
+          zero: { price: { input: 0 } },
+        },
+        streamUsage: false,
+        connections: 4,
+        discover: false,
+      },
+      fake: { type: 'echo', latency: '200ms', wordDelay: 20, fail: 429, retryAfter: '2s', failAfter: 3 },
+    },
+    routes: {
+      fast: { strategy: 'priority', targets: ['lab/org/big.model', 'fake/echo'] },
+      other: { targets: ['fake/echo'] },
+    },
+    policies: {},
+    defaultRoute: 'fast',
+    disconnect: 'abort',
+    bodyLimit: '1MB',
+    drainTimeout: 0,
+  };
+  const config = parseConfig(options, {});
+  const nothing = { cachedInput: null, cacheWrite: null, reasoning: null };
+  assert.deepEqual(config.server, { host: '::', port: 0 });
+  assert.deepEqual(config.database, { path: ':memory:', durability: 'relaxed', capture: 'none' });
+  assert.deepEqual(config.keys, [
+    { name: 'web', key: KEY, scopes: ['proxy', 'read'], routes: ['fast'] },
+    { name: 'ops', key: `${KEY}2`, scopes: ['proxy'], routes: null },
+  ]);
+  assert.equal(config.anonymous, 'anywhere');
+  assert.deepEqual(plain(config.providers.lab), {
+    name: 'lab',
+    type: 'openai-compatible',
+    baseUrl: 'http://lab.local:8000/v1',
+    apiKey: 'sk-lab',
+    timeouts: { connect: 250, firstByte: 60_000, idle: 7, total: 3_600_000 },
+    models: {
+      'org/big.model': {
+        id: 'org/big.model',
+        alias: 'big',
+        context: 131_072,
+        price: { ...nothing, input: 50_000_000, output: 100_000_000, request: 2_000_000_000 },
+      },
+      free: { id: 'free', alias: null, context: null, price: null },
+      zero: {
+        id: 'zero',
+        alias: null,
+        context: null,
+        price: { ...nothing, input: 0, output: null, request: null },
+      },
+    },
+    streamUsage: false,
+    connections: 4,
+    echo: null,
+  });
+  assert.deepEqual(provider(config, 'fake').echo, {
+    latency: 200,
+    wordDelay: 20,
+    fail: 429,
+    failAfter: 3,
+    retryAfter: 2000,
+  });
+  assert.deepEqual(plain(config.routes), {
+    fast: { name: 'fast', strategy: 'priority', targets: ['lab/org/big.model', 'fake/echo'] },
+    other: { name: 'other', strategy: 'priority', targets: ['fake/echo'] },
+  });
+  assert.equal(config.defaultRoute, 'fast');
+  assert.equal(config.bodyLimit, 1_000_000);
+  assert.equal(config.drainTimeout, 0);
+});
+
+test('database false turns the ledger off', () => {
+  assert.equal(parseConfig({ database: false }, {}).database, false);
+});
+
+test('an echo provider that declares models has only those', () => {
+  const config = parseConfig({ providers: { e: { type: 'echo', models: { small: {} } } } }, {});
+  assert.deepEqual(Object.keys(provider(config, 'e').models), ['small']);
+});
+
+test('a provider that declares no models accepts any target', () => {
+  const config = parseConfig(
+    { providers: { o: { type: 'ollama' } }, routes: { r: { targets: ['o/any:7b'] } } },
+    {},
+  );
+  assert.deepEqual(config.routes.r?.targets, ['o/any:7b']);
+});
+
+test('the configuration shares nothing with the options, which stay as they were', () => {
+  const options = {
+    keys: [{ name: 'a', key: KEY, scopes: ['read'], routes: ['r'] }],
+    providers: { e: { type: 'echo', models: { m: {} } } },
+    routes: { r: { targets: ['e/m'] } },
+  };
+  const before = structuredClone(options);
+  const config = parseConfig(options, {});
+  assert.deepEqual(options, before);
+  options.routes.r.targets.push('e/x');
+  options.keys[0]?.scopes.push('proxy');
+  options.keys[0]?.routes.push('x');
+  assert.deepEqual(config.routes.r?.targets, ['e/m']);
+  assert.deepEqual(config.keys[0]?.scopes, ['read']);
+  assert.deepEqual(config.keys[0]?.routes, ['r']);
+});
+
+test('names from clients cannot reach a prototype', () => {
+  const { providers, routes } = parseConfig({}, {});
+  for (const name of ['toString', 'constructor', '__proto__']) {
+    assert.equal(providers[name], undefined);
+    assert.equal(routes[name], undefined);
+    assert.equal(providers.echo?.models[name], undefined);
+  }
+});
+
+test('an option that a host leaves undefined is an option it does not set', () => {
+  const config = parseConfig(
+    { server: undefined, providers: { lab: { type: 'ollama', apiKey: undefined } } },
+    {},
+  );
+  assert.equal(config.server.port, 8080);
+  assert.equal(config.providers.lab?.apiKey, null);
+});
+
+test('describing a configuration hides every secret and keeps the rest', () => {
+  const config = parseConfig(
+    {
+      keys: [{ name: 'a', key: KEY }],
+      providers: { groq: { type: 'groq', apiKey: 'sk-secret' }, lab: { type: 'ollama' } },
+    },
+    {},
+  );
+  const described = describeConfig(config);
+  const text = JSON.stringify(described);
+  assert.ok(!text.includes(KEY) && !text.includes('sk-secret'));
+  const restored = text
+    .replace('"key":"***"', `"key":"${KEY}"`)
+    .replace('"apiKey":"***"', '"apiKey":"sk-secret"');
+  assert.deepEqual(JSON.parse(restored), plain(config));
+});

@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import SQLite from 'better-sqlite3';
+import { v7 as uuidv7 } from 'uuid';
+import { type LedgerLogger, type LedgerOptions, openLedger } from '../../src/db/ledger.js';
+import { type Attempt, type Exchange, openExchange } from '../../src/exchange.js';
+import type { Usage } from '../../src/stream/usage.js';
+
+/** A database path in a folder that goes away with the test. */
+export function temporaryPath(t: TestContext, name = 'gateway.db'): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ledger-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, name);
+}
+
+/** A ledger that the test closes. */
+export function temporaryLedger(t: TestContext, options: Partial<LedgerOptions> = {}) {
+  const path = options.path ?? temporaryPath(t);
+  const ledger = openLedger({ closeWithin: 0, ...options, path });
+  t.after(() => ledger.close());
+  return ledger;
+}
+
+/** A settled exchange that started at `startedAt`, by default now. */
+export function settled(fields: Partial<Exchange> = {}): Exchange {
+  const startedAt = fields.startedAt ?? Date.now();
+  return {
+    ...openExchange({ method: 'POST', endpoint: '/v1/chat/completions' }),
+    id: uuidv7({ msecs: startedAt }),
+    startedAt,
+    outcome: 'ok',
+    endReason: 'complete',
+    totalUs: 1000,
+    ...fields,
+  };
+}
+
+export function usage(fields: Partial<Usage> = {}): Usage {
+  return {
+    inputUncached: null,
+    cacheRead: null,
+    cacheWrite: null,
+    outputText: null,
+    reasoning: null,
+    audio: null,
+    providerCostNano: null,
+    ...fields,
+  };
+}
+
+export function attempt(fields: Partial<Attempt> = {}): Attempt {
+  return {
+    number: 1,
+    provider: 'groq',
+    model: 'llama',
+    decision: 'sent',
+    reason: 'answered',
+    status: 200,
+    error: null,
+    startedUs: 0,
+    headersUs: null,
+    firstContentUs: null,
+    totalUs: null,
+    rateLimit: null,
+    ...fields,
+  };
+}
+
+/** Runs one query on a connection of its own, so it sees only what is committed. */
+export function query<Row = Record<string, unknown>>(path: string, sql: string): Row[] {
+  const client = new SQLite(path, { readonly: true });
+  try {
+    return client.prepare<[], Row>(sql).all();
+  } finally {
+    client.close();
+  }
+}
+
+/** Holds the write lock of a database until called. */
+export function lock(t: TestContext, path: string): () => void {
+  const client = new SQLite(path);
+  client.exec('begin exclusive');
+  t.after(() => client.close());
+  return () => client.exec('rollback');
+}
+
+/** A logger that keeps its lines as `level message`. */
+export function memoryLogger(): LedgerLogger & { lines: string[] } {
+  const lines: string[] = [];
+  const at = (level: string) => (_details: object, message: string) => {
+    lines.push(`${level} ${message}`);
+  };
+  return { lines, info: at('info'), warn: at('warn'), error: at('error') };
+}
