@@ -15,6 +15,9 @@ export type OpenaiOptions = Pick<Config, 'bodyLimit'>;
 
 const config: { gateway: GatewayRouteConfig } = { gateway: { scope: 'proxy', record: true } };
 
+/** What only the answer itself can know. */
+const describesBody = new Set(['content-type', 'cache-control']);
+
 /** Far beyond any answer, and as long as a timer can run: the exchange has clocks of its own. */
 const NO_HANDLER_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -107,7 +110,7 @@ export default async function openai(instance: FastifyInstance, options: OpenaiO
     reply.code(answer.status);
     for (const name in answer.headers) {
       // What the host's own plugins have set (security headers, for instance) is the host's to decide.
-      if (!reply.hasHeader(name)) reply.header(name, answer.headers[name]);
+      if (!reply.hasHeader(name) || describesBody.has(name)) reply.header(name, answer.headers[name]);
     }
     return reply.headers(exchangeHeaders(exchange)).send(answer.body);
   }

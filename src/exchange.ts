@@ -287,7 +287,13 @@ export function finish(exchange: Exchange, ending: Ending): void {
   exchange.totalUs = sinceStart(exchange);
   exchange.status = ending.status;
   exchange.bytesOut ??= ending.bytesOut;
+  // Work that nobody concluded has no reader any more: the host answered in its place.
+  if (exchange.outcome === null) exchange.onCancel?.();
   exchange.onCancel = null;
+  if (exchange.outcome === 'ok' && ending.status !== null && ending.status >= 400) {
+    exchange.outcome = 'failed';
+    exchange.endReason = 'internal_error';
+  }
   if (!exchange.delivered && (exchange.outcome === null || exchange.outcome === 'ok')) {
     exchange.outcome = 'aborted';
     exchange.endReason = 'client_gone';

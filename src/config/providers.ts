@@ -12,7 +12,6 @@ import type { EchoConfig, ModelConfig, Price, ProviderConfig, TimeoutsConfig } f
 import { MAX_TIMER, parseDuration } from './units.js';
 
 const NANO = 1e9;
-const CONNECTIONS = 128;
 const TIMEOUTS: TimeoutsConfig = { connect: 5000, firstByte: 120_000, idle: 60_000, total: 600_000 };
 
 /** With no `providers` key: the hosted presets whose API key is in the environment, else `echo`. */
@@ -47,7 +46,7 @@ export function completeProvider(
     },
     models: completeModels(options),
     streamUsage: options.streamUsage ?? presets[type].streamUsage,
-    connections: options.connections ?? CONNECTIONS,
+    connections: options.connections ?? null,
     echo: type === 'echo' ? completeEcho(options, path, problems) : null,
   };
 

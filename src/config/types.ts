@@ -54,8 +54,8 @@ export interface ProviderConfig {
   readonly models: Readonly<Record<string, ModelConfig>>;
   /** Whether `stream_options.include_usage` may be asked of it. */
   readonly streamUsage: boolean;
-  /** Size of the connection pool. */
-  readonly connections: number;
+  /** The most connections that may be open at once; null: as many as there are calls. */
+  readonly connections: number | null;
   /** Only for type `echo`. */
   readonly echo: EchoConfig | null;
 }

@@ -15,7 +15,10 @@ export interface Availability {
   block(key: string, obstacle: Obstacle, until: number): void;
 }
 
-/** The store is bounded by the number of targets that were sent to, and forgets blocks that are over. */
+/** Callers may name any model of a provider that declares none, so the number of keys has to be bounded. */
+const MAX_BLOCKS = 10_000;
+
+/** A store that forgets blocks that are over, and the oldest when there are too many. */
 export function createAvailability(): Availability {
   const blocks = new Map<string, Block>();
 
@@ -36,7 +39,11 @@ export function createAvailability(): Availability {
     },
     block(key, obstacle, until) {
       const known = blocks.get(key);
-      if (known === undefined || known.until < until) blocks.set(key, { obstacle, until });
+      if (known !== undefined && known.until >= until) return;
+      blocks.delete(key);
+      blocks.set(key, { obstacle, until });
+      const [oldest] = blocks.keys();
+      if (blocks.size > MAX_BLOCKS && oldest !== undefined) blocks.delete(oldest);
     },
   };
 }

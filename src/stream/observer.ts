@@ -1,4 +1,5 @@
 import { isPing, readError, readEvent, type StreamError } from './events.js';
+import { isRecord } from './json.js';
 import type { Usage } from './usage.js';
 
 /** What a stream of events has told so far. */
@@ -36,7 +37,7 @@ export interface Observer {
  * noise. Keys are matched with their quotes, which text cannot contain unescaped, and a null value is no news.
  * The last alternative keeps this a superset for keys written with escapes.
  *
- * Cost, for a chat chunk of 230 bytes: 0.17 µs with the latin1 decoding, against 0.86 for a JSON.parse and 0.96
+ * Cost, for a chat chunk of 270 bytes: 0.2 to 0.3 µs with the latin1 decoding, against 0.9 for a JSON.parse and 1.0
  * for four searches in the Buffer.
  */
 const NEWS =
@@ -59,6 +60,7 @@ export function createObserver(): Observer {
     contentBytes: 0,
   };
   let done = false;
+  let chat = false;
   let samples = 0;
   let envelope = Number.POSITIVE_INFINITY;
 
@@ -73,7 +75,7 @@ export function createObserver(): Observer {
     if (samples >= SAMPLES && event !== 'error') {
       const raw = data.toString('latin1');
       if (!NEWS.test(raw)) {
-        if (isDelta(raw, event)) facts.contentBytes += Math.max(0, data.length - envelope);
+        if (chat || isDelta(raw, event)) facts.contentBytes += Math.max(0, data.length - envelope);
         return false;
       }
     }
@@ -88,6 +90,7 @@ export function createObserver(): Observer {
       else if (complete && text.trim() !== '' && !isPing(event)) facts.content = true;
       return false;
     }
+    chat ||= isRecord(body) && 'choices' in body;
     const found = readEvent(body, event);
     if (found.content) facts.content = true;
     if (found.terminated) facts.terminated = true;

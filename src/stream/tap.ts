@@ -5,16 +5,16 @@ import { createObserver, type StreamFacts } from './observer.js';
 export type { StreamFacts } from './observer.js';
 
 export interface TapOptions {
-  /**
-   * Remove the chunk that carries nothing but usage, because the gateway asked for it and the client did not.
-   * Only then may an unfinished event be held back.
-   */
+  /** Remove the chunk that carries nothing but usage, because the gateway asked for it and the client did not. */
   stripUsage: boolean;
   /** An event above this many bytes is relayed, but not observed. Default 1 MiB. */
   maxEventBytes?: number;
 }
 
-/** Bytes through, facts out. */
+/**
+ * Bytes through, facts out. An unfinished event is held back: no client can use half of one, and when the answer
+ * breaks off there, what tells the client so must not follow half an event.
+ */
 export interface Tap {
   /** Up to date after every `write` and `end`. */
   readonly facts: Readonly<StreamFacts>;
@@ -38,17 +38,17 @@ const NOTHING = Buffer.alloc(0);
  */
 export function createTap(options: TapOptions): Tap {
   const observer = createObserver();
-  const cutter = options.stripUsage ? createCutter() : null;
+  const cutter = createCutter();
   let usageOnly = false;
 
   const framer = createFramer({
     maxEventBytes: options.maxEventBytes ?? MAX_EVENT_BYTES,
     onEvent(data, event, complete) {
-      usageOnly = observer.observe(data, event, complete);
+      usageOnly = observer.observe(data, event, complete) && options.stripUsage;
     },
     onOversize: observer.oversize,
     onBoundary(end) {
-      cutter?.boundary(end, usageOnly);
+      cutter.boundary(end, usageOnly);
       usageOnly = false;
     },
   });
@@ -56,10 +56,6 @@ export function createTap(options: TapOptions): Tap {
   function write(chunk: Buffer): Buffer {
     // What follows `[DONE]` is no event of this answer, and nothing is held back by then.
     if (observer.done) return chunk;
-    if (!cutter) {
-      framer.write(chunk);
-      return chunk;
-    }
     cutter.begin(chunk);
     framer.write(chunk);
     return cutter.flush(framer.skipping || observer.done);
@@ -67,7 +63,7 @@ export function createTap(options: TapOptions): Tap {
 
   function end(): Buffer {
     if (!observer.done) framer.end();
-    const held = cutter?.end() ?? NOTHING;
+    const held = cutter.end();
     return usageOnly ? NOTHING : held;
   }
 

@@ -12,12 +12,17 @@ export interface Answer {
 export function exchangeHeaders(exchange: Exchange): Record<string, string> {
   const headers: Record<string, string> = {};
   if (exchange.provider !== null) headers['x-gateway-provider'] = exchange.provider;
-  if (exchange.model !== null) headers['x-gateway-model'] = exchange.model;
-  if (exchange.route !== null) headers['x-gateway-route'] = exchange.route;
+  if (exchange.model !== null) headers['x-gateway-model'] = printable(exchange.model);
+  if (exchange.route !== null) headers['x-gateway-route'] = printable(exchange.route);
   if (exchange.attempts.length > 0) headers['x-gateway-attempts'] = String(exchange.attempts.length);
   if (exchange.overheadUs !== null) headers['server-timing'] = serverTiming(exchange, exchange.overheadUs);
   if (!exchange.streaming && exchange.costNano !== null) headers['x-gateway-cost'] = usd(exchange.costNano);
   return headers;
+}
+
+/** A name that callers may have chosen, percent-encoded where a header could not carry it (lone surrogates too). */
+function printable(name: string): string {
+  return /^[\x21-\x7e]*$/.test(name) ? name : encodeURIComponent(Buffer.from(name).toString());
 }
 
 function serverTiming(exchange: Exchange, overheadUs: number): string {

@@ -51,6 +51,9 @@ const notForClient = new Set([
 ]);
 const notForClientPrefixes = ['x-gateway-', 'access-control-'];
 
+/** What Node refuses to send in a header value (RFC 9110, 5.5). */
+const unsendable = /[^\t\x20-\x7e\x80-\xff]/;
+
 /** The client's end-to-end headers, with the provider's own credential. */
 export function requestHeaders(client: IncomingHttpHeaders, apiKey: string | null): Record<string, string> {
   const headers: Record<string, string> = {};
@@ -74,7 +77,7 @@ export function responseHeaders(upstream: Headers): Record<string, string | stri
   for (const name in upstream) {
     const value = upstream[name];
     if (value === undefined || notForClient.has(name) || named.has(name)) continue;
-    if (hasPrefix(name, notForClientPrefixes)) continue;
+    if (hasPrefix(name, notForClientPrefixes) || unsendable.test(String(value))) continue;
     headers[name] = value;
   }
   return headers;

@@ -16,12 +16,12 @@ export function createSource(chunks: SourceChunk[], failure: Error | null, signa
   let timer: NodeJS.Timeout | undefined;
 
   const body = new Readable({
-    // Each chunk is pulled: a failure must not overtake (and so discard) what was sent before it.
+    // One chunk at a time: a failure discards what is still buffered, so nothing may be buffered ahead of it.
     highWaterMark: 1,
     read() {
       const chunk = chunks[next++];
       if (chunk) later(chunk.delay, () => body.push(chunk.text));
-      else if (failure) timer = setTimeout(() => body.destroy(failure), 0);
+      else if (failure) body.destroy(failure);
       else body.push(null);
     },
     destroy(error, done) {

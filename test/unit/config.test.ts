@@ -29,7 +29,7 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
           timeouts: { connect: 5000, firstByte: 120_000, idle: 60_000, total: 600_000 },
           models: { echo: { id: 'echo', alias: null, context: null, price: null } },
           streamUsage: true,
-          connections: 128,
+          connections: null,
           echo: { latency: 0, wordDelay: 0, fail: null, failAfter: null, retryAfter: null },
         },
       },

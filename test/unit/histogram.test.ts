@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { createHistogram } from '../../src/db/histogram.js';
 
-const durations = fc.array(
-  fc.oneof(fc.nat({ max: 200 }), fc.nat({ max: 600_000_000 }), fc.maxSafeNat()),
-  { minLength: 1, maxLength: 200 },
-);
+const durations = fc.array(fc.oneof(fc.nat({ max: 200 }), fc.nat({ max: 600_000_000 }), fc.maxSafeNat()), {
+  minLength: 1,
+  maxLength: 200,
+});
 const fractions = fc.constantFrom(0.001, 0.25, 0.5, 0.9, 0.95, 0.99, 1);
 
 function histogramOf(values: number[]) {

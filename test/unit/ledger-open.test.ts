@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import SQLite from 'better-sqlite3';
 import { openLedger } from '../../src/db/ledger.js';
+import { migrateDatabase } from '../../src/db/migrate.js';
 import { query, settled, temporaryLedger, temporaryPath } from './ledger-fixture.js';
 
 function refusal(path: string): string {
@@ -98,6 +99,36 @@ test('two ledgers on one file add up to the same rollup', async (t) => {
   const { totals } = await temporaryLedger(t, { path }).reports.totals({ window, groupBy: [] });
   assert.equal(totals.exchanges, 40);
   assert.equal(totals.total_ms.mean, 0.095);
+});
+
+test('while one process migrates, no other can', (t) => {
+  const path = temporaryPath(t);
+  const client = new SQLite(path);
+  const rivalClient = new SQLite(path, { timeout: 0 });
+  t.after(() => {
+    client.close();
+    rivalClient.close();
+  });
+  const rivals: string[] = [];
+  const tryToo = () => {
+    try {
+      migrateDatabase(rivalClient);
+      rivals.push('migrated');
+    } catch (error) {
+      rivals.push(String(error instanceof SQLite.SqliteError && error.code));
+    }
+  };
+  const prepare = client.prepare.bind(client);
+  Object.defineProperty(client, 'prepare', {
+    value: (source: string) => {
+      // Drizzle has looked at what is applied and is about to begin.
+      if (/^(BEGIN|SAVEPOINT)/.test(source)) tryToo();
+      return prepare(source);
+    },
+  });
+  migrateDatabase(client);
+  assert.deepEqual(rivals, ['SQLITE_BUSY']);
+  migrateDatabase(rivalClient);
 });
 
 test('processes that start on one new file at once all open it', async (t) => {
