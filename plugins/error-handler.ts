@@ -73,7 +73,9 @@ function toGatewayError(error: unknown): GatewayError {
   if (status < 400 || (status >= 500 && known.code !== 'FST_ERR_CTP_BODY_TOO_LARGE'))
     return internal(error, status);
   const code = codes[known.code ?? ''] ?? codeForStatus(status);
-  return new GatewayError(code, messageFor(code, error), { status, cause: error });
+  // Whatever is neither the gateway's nor Fastify's comes from a hook of the host.
+  const endReason = known.code?.startsWith('FST_ERR_') ? undefined : 'rejected_by_host';
+  return new GatewayError(code, messageFor(code, error), { status, endReason, cause: error });
 }
 
 function messageFor(code: ErrorCode, error: Error): string {

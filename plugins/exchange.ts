@@ -17,7 +17,8 @@ const printable = /^[\x21-\x7e]+$/;
  */
 async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): Promise<void> {
   const exchanges = createExchanges(app.gatewayLedger);
-  const prefixLength = app.prefix === '/' ? 0 : app.prefix.length;
+  // Counted in segments: a parameter in the prefix is as long as its value.
+  const prefixDepth = app.prefix.split('/').filter((segment) => segment !== '').length;
 
   app.decorate('gatewayExchanges', exchanges);
   app.decorateRequest('exchange', null);
@@ -42,7 +43,7 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
     const exchange = exchanges.open(
       {
         method: request.method,
-        endpoint: path.slice(prefixLength) || '/',
+        endpoint: withoutSegments(path, prefixDepth),
         correlationId: identifier(request.headers['x-request-id']),
         session: identifier(request.headers['x-session-id']),
         agoMs,
@@ -76,6 +77,13 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
 
 function isRecorded(request: FastifyRequest): boolean {
   return request.is404 || request.routeOptions.config.gateway?.record === true;
+}
+
+/** `/ai/v1/models` without its first segment is `/v1/models`. */
+function withoutSegments(path: string, count: number): string {
+  let start = 0;
+  for (let left = count; left > 0 && start !== -1; left--) start = path.indexOf('/', start + 1);
+  return start === -1 ? '/' : path.slice(start) || '/';
 }
 
 /** A caller's identifier, or null when it is absent or not printable ASCII of at most 128 characters. */

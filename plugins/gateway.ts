@@ -32,17 +32,18 @@ export interface GatewayPluginOptions extends GatewayOptions, RegisterOptions {
  * Nothing outside the prefix changes. A configuration that is wrong fails `app.ready()` with the code
  * `LLM_GATEWAY_INVALID_CONFIG`, a database that cannot be opened with `LLM_GATEWAY_DATABASE`.
  */
-export default async function gateway(
-  app: FastifyInstance,
-  options: GatewayPluginOptions = {},
-): Promise<void> {
+export default async function gateway(app: FastifyInstance, options: GatewayPluginOptions): Promise<void> {
   const { prefix, ownsServer, logLevel, logSerializers, ...input } = options;
   const config = parseConfig(input);
 
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
+  // What a host has set for its own schemas and shapes would not fit these.
+  app.setSchemaErrorFormatter((_errors, where) => new Error(`The ${where} is not valid.`));
+  app.setSerializerCompiler(() => (payload) => JSON.stringify(payload));
+  app.setReplySerializer((payload) => JSON.stringify(payload));
   useErrorHandler(app);
-  // Below the empty prefix, what is unknown belongs to the host.
-  if (app.prefix !== '' || ownsServer === true) app.setNotFoundHandler(notFoundHandler);
+  // Without a prefix of its own, the gateway shares its scope with the host, whose unknown URLs are the host's.
+  if (ownsServer === true || hasOwnPrefix(prefix)) app.setNotFoundHandler(notFoundHandler);
   if (!app.hasDecorator('httpErrors')) await app.register(sensible);
 
   // Fastify closes the last registered first: connections, then exchanges, and the ledger at the end.
@@ -54,4 +55,8 @@ export default async function gateway(
   await app.register(openai, config);
   await app.register(stats, config);
   await app.register(health, config);
+}
+
+function hasOwnPrefix(prefix: string | undefined): boolean {
+  return prefix !== undefined && prefix !== '' && prefix !== '/';
 }

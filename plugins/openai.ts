@@ -1,5 +1,6 @@
 import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
 import { chatBody, embeddingsBody, type RoutedBody } from '../src/bodies.js';
 import type { Config } from '../src/config.js';
 import { GatewayError } from '../src/errors.js';
@@ -22,13 +23,13 @@ const describesBody = new Set(['content-type', 'cache-control']);
 const NO_HANDLER_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** The endpoints of OpenAI's API below `/v1`. Encapsulated: its parser and validator are its own. */
-export default async function openai(instance: FastifyInstance, options: OpenaiOptions): Promise<void> {
+async function openaiPlugin(instance: FastifyInstance, options: OpenaiOptions): Promise<void> {
   const app = instance.withTypeProvider<TypeBoxTypeProvider>();
   const limits = {
     bodyLimit: options.bodyLimit,
     ...(hasHandlerTimeout(app) && { handlerTimeout: NO_HANDLER_TIMEOUT_MS }),
     // A host's compression would hold back a stream, and an answer leaves as the upstream's own bytes.
-    compress: false,
+    compress: false as const,
   };
   useErrorHandler(app);
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
@@ -44,10 +45,7 @@ export default async function openai(instance: FastifyInstance, options: OpenaiO
     try {
       done(null, JSON.parse(bytes.toString('utf8')));
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      done(
-        new GatewayError('invalid_request_error', `The request body is not valid JSON: ${why}`, { cause }),
-      );
+      done(new GatewayError('invalid_request_error', `The request body is not valid JSON: ${why(cause)}`));
     }
   });
 
@@ -58,9 +56,9 @@ export default async function openai(instance: FastifyInstance, options: OpenaiO
     proxy(request, reply, '/embeddings', request.body),
   );
 
-  app.get('/v1/models', { ...limits, config }, async () => ({
+  app.get('/v1/models', { ...limits, config }, async (request) => ({
     object: 'list',
-    data: app.gatewayRouter.models().map(modelObject),
+    data: visible(request).map(modelObject),
   }));
   // Ids hold slashes, dots and colons, so the rest of the path is the id.
   app.get(
@@ -68,25 +66,29 @@ export default async function openai(instance: FastifyInstance, options: OpenaiO
     { ...limits, config },
     async (request: FastifyRequest<{ Params: { '*': string } }>) => {
       const id = request.params['*'];
-      const model = app.gatewayRouter.models().find((listed) => listed.id === id);
+      const model = visible(request).find((listed) => listed.id === id);
       if (model !== undefined) return modelObject(model);
       throw new GatewayError(
         'model_not_found',
         `No route, alias or model is named ${JSON.stringify(id.slice(0, 100))}.`,
-        {
-          param: 'model',
-        },
+        { param: 'model' },
       );
     },
   );
-  app.route({
-    ...limits,
-    config,
-    method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    url: '/v1/*',
-    // Whatever its body is: there is nobody to give it to.
-    handler: notFoundHandler,
+  app.register(async (rest) => {
+    // Whatever the body is, there is nobody to give it to.
+    rest.removeAllContentTypeParsers();
+    rest.addContentTypeParser('*', (_request, _payload, done) => done(null));
+    const method = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+    rest.route({ ...limits, config, method, url: '/v1/*', handler: notFoundHandler });
   });
+
+  /** A key that is bound to routes sees nothing else. */
+  function visible(request: FastifyRequest): readonly ListedModel[] {
+    const allowed = request.exchange?.caller?.routes ?? null;
+    const models = app.gatewayRouter.models();
+    return allowed === null ? models : models.filter(({ id, isRoute }) => isRoute && allowed.has(id));
+  }
 
   async function proxy(request: FastifyRequest, reply: FastifyReply, path: string, body: RoutedBody) {
     const { exchange, gatewayBody } = request;
@@ -116,6 +118,11 @@ export default async function openai(instance: FastifyInstance, options: OpenaiO
   }
 }
 
+/** Where the JSON is wrong, without the part of the body that V8 quotes: errors are stored, bodies are not. */
+function why(cause: unknown): string {
+  return cause instanceof Error ? cause.message.replace(/, (\.\.\.)?".*$/s, '') : String(cause);
+}
+
 /** A host's `handlerTimeout` would cut a long answer. Fastify's types leave it out of `initialConfig`. */
 function hasHandlerTimeout(app: FastifyInstance): boolean {
   const { initialConfig } = app;
@@ -138,3 +145,10 @@ function checkPermission(exchange: Exchange, model: string, route: string | null
 function modelObject(model: ListedModel) {
   return { id: model.id, object: 'model', created: 0, owned_by: model.ownedBy };
 }
+
+export default fp(openaiPlugin, {
+  fastify: '5.x',
+  name: 'gateway-openai',
+  encapsulate: true,
+  decorators: { fastify: ['gatewayRouter', 'gatewayUpstream'], request: ['exchange'] },
+});

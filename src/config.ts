@@ -11,7 +11,6 @@ import { refuseUnsupported } from './config/unsupported.js';
 
 export { loadConfigFile } from './config/file.js';
 export { ConfigError } from './config/problems.js';
-export { splitTarget } from './config/references.js';
 export { ConfigSchema, type GatewayOptions } from './config/schema.js';
 export type {
   Config,
@@ -116,7 +115,7 @@ function completeProviders(
 function completeRoutes(options: GatewayOptions): Record<string, RouteConfig> {
   const routes: Record<string, RouteConfig> = Object.create(null);
   for (const [name, route] of Object.entries(options.routes ?? {})) {
-    routes[name] = { name, strategy: 'priority', targets: [...route.targets] };
+    routes[name] = { name, strategy: 'priority', targets: route.targets };
   }
   return routes;
 }

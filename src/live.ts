@@ -61,10 +61,16 @@ export function createExchanges(ledger: Ledger): Exchanges {
       await empty(LAST_WORDS_MS);
       for (const [exchange, response] of [...live]) {
         response.destroy();
-        exchange.outcome ??= exchange.commitUs === null ? 'failed' : 'truncated';
-        exchange.endReason ??= 'shutdown';
+        cutOff(exchange);
         settle(exchange, { status: response.headersSent ? response.statusCode : null, bytesOut: null });
       }
     },
   };
+}
+
+/** The gateway closes the connection: an answer its client had not taken in full is not the client's doing. */
+function cutOff(exchange: Exchange): void {
+  if (exchange.delivered || (exchange.outcome !== null && exchange.outcome !== 'ok')) return;
+  exchange.outcome = exchange.commitUs === null ? 'failed' : 'truncated';
+  exchange.endReason = 'shutdown';
 }

@@ -1,4 +1,3 @@
-import type { FastifyBaseLogger } from 'fastify';
 import type { Ledger } from './db/ledger.js';
 import type { Reports } from './db/reports.js';
 import type { Exchange } from './exchange.js';
@@ -16,9 +15,6 @@ export interface GatewayRouteConfig {
   /** Whether a request to this route is an exchange, and so leaves a record. */
   record: boolean;
 }
-
-/** Where the gateway writes its log lines: the host's logger. */
-export type Logger = Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn' | 'error'>;
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,7 +1,7 @@
 import type { Outcome } from '../exchange.js';
 import type { Counters, ExchangeDetail, ExchangePage, Group } from './answers.js';
 
-export type { Counters, ExchangeDetail, ExchangePage, ExchangeSummary, Group } from './answers.js';
+export type { Counters, ExchangeDetail, ExchangePage, Group } from './answers.js';
 
 /** A half-open time range, epoch milliseconds: `since <= started_at < until`. */
 export interface Window {

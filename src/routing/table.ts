@@ -22,6 +22,7 @@ export interface Entry {
 export interface ListedModel {
   id: string;
   ownedBy: string;
+  isRoute: boolean;
 }
 
 /** Every name that leads somewhere. */
@@ -85,9 +86,14 @@ export function buildTable(config: Pick<Config, 'providers' | 'routes'>): Table 
       return [...declared.values(), ...[...routes.values()].flatMap((entry) => entry.targets), ...standIns];
     },
     models() {
-      const listed: ListedModel[] = [...routes.keys()].map((id) => ({ id, ownedBy: 'gateway' }));
-      for (const [id, target] of byAlias) listed.push({ id, ownedBy: target.provider.name });
-      for (const [id, target] of declared) listed.push({ id, ownedBy: target.provider.name });
+      const listed: ListedModel[] = [...routes.keys()].map((id) => ({
+        id,
+        ownedBy: 'gateway',
+        isRoute: true,
+      }));
+      for (const [id, target] of [...byAlias, ...declared]) {
+        listed.push({ id, ownedBy: target.provider.name, isRoute: false });
+      }
       return listed;
     },
   };

@@ -69,7 +69,6 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   });
   const output = new Readable({
     read() {
-      noteDelivered();
       if (state !== 'flowing') return;
       timers.resume();
       body.resume();
@@ -80,6 +79,8 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     },
   });
 
+  // A client that reads slowly takes the last bytes after the answer is over.
+  output.once('end', noteDelivered);
   body.on('data', onData);
   body.on('end', onBodyEnd);
   body.on('error', (error: Error) => breakOff('upstream_reset', error.message));

@@ -4,6 +4,7 @@ import type { RelayEnd } from '../stream/relay.js';
 import type { StreamFacts } from '../stream/tap.js';
 import { readUsage } from '../stream/usage.js';
 import { costNano } from './price.js';
+import { hideSecret } from './secret.js';
 
 interface Answered {
   exchange: Exchange;
@@ -59,9 +60,9 @@ export function noteStream(
     conclude(exchange, 'ok', 'complete');
   } else {
     record.reason = end.endReason;
-    record.error = end.message;
-    exchange.errorCode = facts.error?.code ?? end.endReason;
-    exchange.errorMessage = end.message;
+    record.error = hideSecret(end.message, target.provider).slice(0, 500);
+    exchange.errorCode = hideSecret(facts.error?.code ?? end.endReason, target.provider).slice(0, 100);
+    exchange.errorMessage = record.error;
     conclude(exchange, 'truncated', end.endReason);
   }
 }

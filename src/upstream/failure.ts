@@ -98,6 +98,11 @@ export function upstreamCode(body: Buffer): string | null {
   }
 }
 
+/** An answer that the gateway cannot read. */
+export class UnreadableAnswer extends Error {
+  readonly code = 'UNREADABLE_ANSWER';
+}
+
 const unreachable = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -107,19 +112,21 @@ const unreachable = new Set([
   'EADDRNOTAVAIL',
 ]);
 
+const invalid = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UNREADABLE_ANSWER']);
+
 /** What a thrown transport error was, from Node's and undici's error codes. */
 export function transportFailure(error: unknown, status: number | null): Failure {
   const code = errorCode(error);
   const message = error instanceof Error ? error.message : String(error);
-  const endReason: EndReason =
-    code === 'UND_ERR_CONNECT_TIMEOUT'
-      ? 'connect_timeout'
-      : unreachable.has(code)
-        ? 'upstream_unreachable'
-        : code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW'
-          ? 'upstream_invalid'
-          : 'upstream_reset';
-  return { kind: 'broken', endReason, message: code === '' ? message : `${code}: ${message}`, status };
+  const told = code === '' ? message : `${code}: ${message}`;
+  return { kind: 'broken', endReason: endReasonOf(code), message: told, status };
+}
+
+function endReasonOf(code: string): EndReason {
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') return 'connect_timeout';
+  if (unreachable.has(code)) return 'upstream_unreachable';
+  // HPE_: llhttp, what came is no HTTP.
+  return invalid.has(code) || code.startsWith('HPE_') ? 'upstream_invalid' : 'upstream_reset';
 }
 
 /** With several addresses Node throws an AggregateError whose parts carry the code. */

@@ -6,8 +6,7 @@ import type { Target } from '../routing/table.js';
 import type { Answer } from './answer.js';
 import { type Failure, upstreamCode, upstreamMessage } from './failure.js';
 import { responseHeaders } from './headers.js';
-
-const HIDDEN = '***';
+import { hideSecret } from './secret.js';
 
 /**
  * What the caller reads when the last failure is the final word: the upstream's own status and body, or a
@@ -23,8 +22,8 @@ export function finalAnswer(
   if (failure.kind === 'broken') throw brokenError(exchange, target, failure);
   const { status, body } = failure;
   exchange.upstreamStatus = status;
-  exchange.errorCode = upstreamCode(body) ?? `http_${status}`;
-  exchange.errorMessage = hideSecret(upstreamMessage(body), target).slice(0, 500);
+  exchange.errorCode = hideSecret(upstreamCode(body) ?? `http_${status}`, target.provider).slice(0, 100);
+  exchange.errorMessage = hideSecret(upstreamMessage(body), target.provider).slice(0, 500);
   conclude(exchange, 'failed', status === 429 ? 'rate_limited' : 'upstream_error');
   if (status === 401 || status === 403) {
     exchange.errorCode = 'upstream_authentication_failed';
@@ -32,7 +31,11 @@ export function finalAnswer(
     return jsonAnswer(status, errorBody('upstream_authentication_failed', message));
   }
   const answer = passedOn(failure, target);
-  if (status === 429) answer.headers['retry-after'] = retryAfterSeconds(resetMs() ?? 0);
+  if (status === 429) {
+    answer.headers['retry-after'] = retryAfterSeconds(resetMs() ?? 0);
+    // Clients prefer it, but it speaks for one target only.
+    delete answer.headers['retry-after-ms'];
+  }
   return answer;
 }
 
@@ -40,24 +43,18 @@ export function finalAnswer(
 function passedOn({ status, headers, body }: Failure & { kind: 'answer' }, target: Target): Answer {
   const text = body.toString('utf8');
   if (!isJson(text)) {
-    const message = `The provider "${target.provider.name}" answered ${status}: ${hideSecret(text, target).slice(0, 300)}`;
+    const message = `The provider "${target.provider.name}" answered ${status}: ${hideSecret(text, target.provider).slice(0, 300)}`;
     return jsonAnswer(status, errorBody('upstream_error', message));
   }
   const passed = responseHeaders(headers);
   passed['content-type'] = 'application/json; charset=utf-8';
-  const hidden = hideSecret(text, target);
+  const hidden = hideSecret(text, target.provider);
   return { status, headers: passed, body: hidden === text ? body : Buffer.from(hidden) };
 }
 
 function jsonAnswer(status: number, body: unknown): Answer {
   const headers = { 'content-type': 'application/json; charset=utf-8' };
   return { status, headers, body: Buffer.from(JSON.stringify(body)) };
-}
-
-/** Some providers repeat the key they were given in their error text. */
-function hideSecret(text: string, target: Target): string {
-  const { apiKey } = target.provider;
-  return apiKey === null || apiKey === '' ? text : text.replaceAll(apiKey, HIDDEN);
 }
 
 function isJson(text: string): boolean {

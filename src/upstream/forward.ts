@@ -10,6 +10,7 @@ import { classify, type Failure, upstreamMessage } from './failure.js';
 import { finalAnswer, nothingAvailable } from './final.js';
 import { requestHeaders } from './headers.js';
 import { type Connection, connectTo } from './pools.js';
+import { hideSecret } from './secret.js';
 import { spliceJson } from './splice.js';
 
 /** A request that is to be answered by one of a route's targets. */
@@ -78,7 +79,7 @@ export function createUpstream(
     const result = await attempt(work(job, target, streamOptions), record);
     if ('answer' in result) return result;
     const verdict = classify(result.failure, Date.now(), { streamOptions });
-    note(exchange, record, result.failure);
+    note(exchange, record, result.failure, target);
     if (verdict.effect !== null) {
       const { obstacle: why, scope, forMs } = verdict.effect;
       availability.block(scope === 'provider' ? target.provider.name : target.id, why, Date.now() + forMs);
@@ -136,7 +137,7 @@ export function createUpstream(
 }
 
 /** Writes a failed try into its record. */
-function note(exchange: Exchange, record: Attempt, failure: Failure): void {
+function note(exchange: Exchange, record: Attempt, failure: Failure, target: Target): void {
   if (failure.kind === 'cancelled') {
     record.reason = exchange.cancelled;
     if (exchange.cancelled === 'client_gone') conclude(exchange, 'aborted', 'client_gone');
@@ -145,6 +146,6 @@ function note(exchange: Exchange, record: Attempt, failure: Failure): void {
     record.error = failure.message;
   } else {
     record.reason = `http_${failure.status}`;
-    record.error = upstreamMessage(failure.body).slice(0, 500);
+    record.error = hideSecret(upstreamMessage(failure.body), target.provider).slice(0, 500);
   }
 }

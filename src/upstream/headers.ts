@@ -21,6 +21,8 @@ const notForUpstream = new Set([
   'accept-encoding',
   'api-key',
   'authorization',
+  // It was parsed as JSON: a host that accepts compressed bodies has unpacked it.
+  'content-encoding',
   'content-length',
   'cookie',
   'expect',
@@ -35,7 +37,8 @@ const notForUpstream = new Set([
   'x-request-id',
   'x-session-id',
 ]);
-const notForUpstreamPrefixes = ['x-gateway-', 'x-forwarded-', 'sec-', 'cf-'];
+/** `:` is how HTTP/2 names the parts of its request line. */
+const notForUpstreamPrefixes = [':', 'x-gateway-', 'x-forwarded-', 'sec-', 'cf-'];
 
 /** What an upstream says about its connection, its cookies and its origin; the gateway answers for its own. */
 const notForClient = new Set([

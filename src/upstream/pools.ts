@@ -1,8 +1,10 @@
+import './platform-fetch.js';
 import { pipeline, type Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { Pool } from 'undici';
-import type { ProviderConfig } from '../config.js';
-import { createEcho } from './echo.js';
+import type { EchoConfig, ProviderConfig } from '../config.js';
+import { createEcho, type EchoOptions } from './echo.js';
+import { UnreadableAnswer } from './failure.js';
 import type { UpstreamRequest, UpstreamResponse } from './transport.js';
 
 /** A way to reach one provider. */
@@ -16,7 +18,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 
 /** Opens the way to a provider: a pool of connections, or the built-in echo. No network is touched yet. */
 export function connectTo(provider: ProviderConfig): Connection {
-  if (provider.echo !== null) return { send: createEcho(provider.echo), close: async () => {} };
+  if (provider.echo !== null) return { send: createEcho(echoOptions(provider.echo)), close: async () => {} };
   const base = new URL(provider.baseUrl);
   const pool = new Pool(base.origin, {
     connections: provider.connections,
@@ -44,12 +46,21 @@ export function connectTo(provider: ProviderConfig): Connection {
   };
 }
 
+/** The header that echo sends counts in seconds, the configuration in milliseconds. */
+function echoOptions(echo: EchoConfig): EchoOptions {
+  const { retryAfter } = echo;
+  return { ...echo, retryAfter: retryAfter === null ? null : Math.ceil(retryAfter / 1000) };
+}
+
 /** An upstream that compresses although it was asked not to. */
 function unpacked(response: UpstreamResponse): UpstreamResponse {
   const encoding = response.headers['content-encoding'];
   if (encoding === undefined || encoding === 'identity') return response;
   const decoder = decoderFor(String(encoding));
-  if (decoder === null) return response;
+  if (decoder === null) {
+    response.body.destroy();
+    throw new UnreadableAnswer(`The upstream answered with the content-encoding "${String(encoding)}".`);
+  }
   return { ...response, body: pipeline(response.body, decoder, () => {}) as Readable };
 }
 

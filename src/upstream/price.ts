@@ -2,11 +2,12 @@ import type { Price } from '../config.js';
 import type { Usage } from '../stream/usage.js';
 
 /**
- * What the usage costs at a price, in integer nano-USD. Null when it cannot be known: no price, no usage, or
- * tokens of a kind that has no price. Cached tokens without a price of their own cost as input, reasoning as output.
+ * What the usage costs at a price, in integer nano-USD. Null when it cannot be known: no price, no usage, a usage
+ * without its input, or tokens of a kind that has no price. Cached tokens without a price of their own cost as
+ * input, reasoning as output.
  */
 export function costNano(usage: Usage | null, price: Price | null): number | null {
-  if (usage === null || price === null) return null;
+  if (usage === null || price === null || usage.inputUncached === null) return null;
   const parts: [tokens: number | null, perMillion: number | null][] = [
     [usage.inputUncached, price.input],
     [usage.cacheRead, price.cachedInput ?? price.input],

@@ -25,8 +25,11 @@ function milliseconds(value: string | string[] | undefined, unit: number): numbe
   return Number(value) * unit;
 }
 
+/** A weekday, as all three forms of an HTTP date begin, or an ISO date: `Date.parse` takes `soon 5` for a date too. */
+const dateStart = /^\s*(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? |\d{4}-\d\d-\d\dT)/i;
+
 function untilDate(value: string | string[] | undefined, now: number): number | null {
-  if (typeof value !== 'string' || !/[a-z]/i.test(value)) return null;
+  if (typeof value !== 'string' || !dateStart.test(value)) return null;
   const date = Date.parse(value);
   return Number.isNaN(date) ? null : date - now;
 }

@@ -63,7 +63,7 @@ export function readRows(path: string, sql: string): Row[] {
 }
 
 /** The rows once there are `count` of them, and no more a moment later. Fails after five seconds. */
-async function waitForRows(path: string, count: number): Promise<Row[]> {
+export async function waitForRows(path: string, count: number): Promise<Row[]> {
   const deadline = Date.now() + 5_000;
   for (;;) {
     const rows = readRows(path, 'SELECT * FROM exchanges ORDER BY seq');

@@ -39,6 +39,7 @@ test('a missing or empty variable is an error with path and name, and the only o
   const line = 'server.port needs the environment variable PORT, which is not set or empty';
   fails({ server: { port: '${PORT}' } }, {}, line);
   fails({ server: { port: '${PORT}' } }, { PORT: '' }, line);
+  fails({ server: { port: '${PORT}${PORT}' } }, {}, line);
   fails(
     { providers: { lab: { type: 'openai-compatible', baseUrl: '${URL}', apiKey: '${K}' } } },
     {},

@@ -143,6 +143,7 @@ check('secrets are checked and never printed', [
   ],
   [lab({ apiKey: '' }), `providers.lab.apiKey ${CREDENTIAL}, got a string`],
   [lab({ apiKey: 'sk secret' }), `providers.lab.apiKey ${CREDENTIAL}, got a string`],
+  [{ providers: { groq: { type: 'groq', apiKey: 5 } } }, `providers.groq.apiKey ${CREDENTIAL}, got a number`],
   [lab({ apiKey: ['sk-secret'] }), `providers.lab.apiKey ${CREDENTIAL}, got an array`],
   [
     {
@@ -278,7 +279,7 @@ check('every problem is reported at once, and none follows from another', [
       server: { prot: 1, port: 'x' },
       providers: {
         groq: { type: 'gorq', models: { m: {} } },
-        lab: { type: 'ollama', apiKey: 5, models: { big: 3 }, timeouts: { idle: '99d' } },
+        lab: { type: 'ollama', apiKey: 5, models: { big: 3, small: {} }, timeouts: { idle: '99d' } },
       },
       routes: { r: { targets: ['groq/m', 'lab/big', 'none/x'] }, bad: { targets: 'x' } },
       defaultRoute: 'bad',

@@ -1,0 +1,107 @@
+import { parseArgs } from 'node:util';
+import { closest } from '../config/problems.js';
+import {
+  type CommandName,
+  commandNames,
+  helpText,
+  isCommandName,
+  type OptionName,
+  options,
+  optionsOf,
+} from './commands.js';
+import { CommandError } from './failure.js';
+
+/** What the command line says about settings that the configuration has too. */
+export interface Overrides {
+  readonly host?: string;
+  readonly port?: number;
+  /** `off` for no database. */
+  readonly db?: string;
+}
+
+/** A command line that makes sense. */
+export type Command =
+  | { readonly name: 'serve'; readonly file: string | null; readonly overrides: Overrides }
+  | { readonly name: 'check'; readonly file: string | null }
+  | { readonly name: 'help'; readonly about: CommandName | null }
+  | { readonly name: 'version' };
+
+type Values = Partial<Record<OptionName, string>>;
+
+/** Reads the arguments after the program's name. Throws a CommandError with exit code 2 that says what is wrong. */
+export function parseCommand(argv: readonly string[]): Command {
+  // Not strict: its messages know neither commands nor the nearest option.
+  const { tokens, positionals } = parseArgs({
+    args: [...argv],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const [name, surplus] = positionals;
+  const command = commandOf(name);
+  const values: Values = {};
+  for (const token of tokens) {
+    if (token.kind === 'option') values[knownOption(token, command)] = token.value ?? '';
+  }
+  if (surplus !== undefined) throw usage(`unexpected argument "${surplus}"`, null, command);
+  if (values.help !== undefined) return { name: 'help', about: command };
+  if (values.version !== undefined) return { name: 'version' };
+  if (command === null) throw new CommandError(`a command is missing\n\n${helpText(null)}`, 2);
+  const file = values.config ?? null;
+  return command === 'serve'
+    ? { name: 'serve', file, overrides: overridesOf(values) }
+    : { name: 'check', file };
+}
+
+function commandOf(name: string | undefined): CommandName | null {
+  if (name === undefined || isCommandName(name)) return name ?? null;
+  throw usage(`unknown command "${name}"`, closest(name, commandNames), null);
+}
+
+interface OptionToken {
+  name: string;
+  rawName: string;
+  value?: string | undefined;
+  inlineValue?: boolean | undefined;
+}
+
+function knownOption(token: OptionToken, command: CommandName | null): OptionName {
+  const { name, rawName, value } = token;
+  const allowed = optionsOf(command);
+  const known = allowed.find((option) => option === name);
+  if (known === undefined) {
+    if (command === null && Object.hasOwn(options, name)) {
+      throw usage(`a command must come with ${rawName}`, null, null);
+    }
+    const where = command === null ? '' : ` for ${command}`;
+    const near = closest(name, allowed);
+    throw usage(`unknown option ${rawName}${where}`, near === null ? null : `--${near}`, command);
+  }
+  if (options[known].type === 'boolean') {
+    if (value !== undefined) throw usage(`${rawName} takes no value`, null, command);
+  } else if (value === undefined || value === '' || (value.startsWith('-') && token.inlineValue !== true)) {
+    throw usage(`${rawName} needs a value`, null, command);
+  }
+  return known;
+}
+
+function overridesOf({ host, port, db }: Values): Overrides {
+  return {
+    ...(host !== undefined && { host }),
+    ...(port !== undefined && { port: portOf(port) }),
+    ...(db !== undefined && { db }),
+  };
+}
+
+function portOf(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port <= 65_535) return port;
+  throw usage(`--port must be a number between 0 and 65535, got "${text}"`, null, 'serve');
+}
+
+function usage(problem: string, near: string | null, command: CommandName | null): CommandError {
+  const hint = near === null ? '' : `, did you mean ${near}?`;
+  const help = `llm-gateway ${command === null ? '' : `${command} `}--help`;
+  return new CommandError(`${problem}${hint}\nRun "${help}" for what there is.`, 2);
+}

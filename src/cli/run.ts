@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import { ConfigError } from '../config.js';
+import { parseCommand } from './arguments.js';
+import { helpText } from './commands.js';
+import { CommandError } from './failure.js';
+
+/**
+ * Does what the arguments ask for. Sets the exit code: 0 when done, 1 when it could not be done, 2 when the
+ * arguments make no sense. `serve` returns once the server listens.
+ */
+export async function run(argv: readonly string[]): Promise<void> {
+  try {
+    await dispatch(argv);
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+async function dispatch(argv: readonly string[]): Promise<void> {
+  const command = parseCommand(argv);
+  if (command.name === 'help') process.stdout.write(helpText(command.about));
+  else if (command.name === 'version') process.stdout.write(`${packageVersion()}\n`);
+  else if (command.name === 'check') (await import('./check.js')).check(command.file);
+  // Loaded only now: a server and a database take half a second that the rest need not wait for.
+  else await (await import('./serve.js')).serve(command.file, command.overrides);
+}
+
+/** Says what went wrong and returns the exit code. An error that nobody expected is a defect: it keeps its stack. */
+function report(error: unknown): number {
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${error.message}\n`);
+    return 1;
+  }
+  if (!(error instanceof CommandError)) throw error;
+  process.stderr.write(`llm-gateway: ${error.message}\n`);
+  return error.exitCode;
+}
+
+/** Through the package's own name: the file is at another distance from `src/` than from `dist/src/`. */
+function packageVersion(): string {
+  const text = readFileSync(new URL(import.meta.resolve('fastify-llm-gateway/package.json')), 'utf8');
+  const manifest: { version: string } = JSON.parse(text);
+  return manifest.version;
+}

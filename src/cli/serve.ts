@@ -1,0 +1,70 @@
+import type { FastifyInstance } from 'fastify';
+import gateway from '../index.js';
+import type { Overrides } from './arguments.js';
+import { exampleLines } from './example.js';
+import { CommandError, errorCode } from './failure.js';
+import { load } from './load.js';
+import { createServer } from './server.js';
+import { closeOnSignals } from './shutdown.js';
+import { summaryLines } from './summary.js';
+
+/** A screen shows this many entries of each list. */
+const LIST_LIMIT = 12;
+
+/** Starts the gateway and says where it is. Throws a ConfigError, or a CommandError with what stands in the way. */
+export async function serve(file: string | null, overrides: Overrides): Promise<void> {
+  process.title = 'llm-gateway';
+  const loaded = load(file, overrides);
+  const app = await createServer();
+  try {
+    app.register(gateway, { ...loaded.options, ownsServer: true });
+    await app.ready();
+    await listen(app, loaded.config.server);
+  } catch (error) {
+    await app.close();
+    // Its message says which file, why, and what to do.
+    throw errorCode(error) === 'LLM_GATEWAY_DATABASE' && error instanceof Error
+      ? new CommandError(error.message)
+      : error;
+  }
+  closeOnSignals(app, loaded.config.drainTimeout);
+  const url = urlOf(app, loaded.config.server.host);
+  const lines = [
+    `llm-gateway listens on ${url}`,
+    '',
+    ...summaryLines(loaded, LIST_LIMIT),
+    '',
+    ...exampleLines(loaded, url),
+    '',
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+async function listen(app: FastifyInstance, { host, port }: { host: string; port: number }): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    const problem = listenProblems[errorCode(error)];
+    throw problem === undefined ? error : new CommandError(problem(host, port));
+  }
+}
+
+const listenProblems: Readonly<Record<string, (host: string, port: number) => string>> = {
+  EADDRINUSE: (host, port) =>
+    `port ${port} of ${host} is in use: choose another with --port, or stop what uses it`,
+  EACCES: (host, port) =>
+    `there is no permission to listen on port ${port} of ${host}: choose one above 1023 with --port`,
+  EADDRNOTAVAIL: (host) => `${host} is no address of this machine: choose another with --host`,
+  ENOTFOUND: (host) => `the host "${host}" is not known: choose another with --host`,
+  EAI_AGAIN: (host) => `the host "${host}" cannot be resolved now: give an IP address with --host`,
+};
+
+const anyAddress: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+
+/** Where a client on this machine reaches the server, with the port it really has. */
+function urlOf(app: FastifyInstance, host: string): string {
+  const [address] = app.addresses();
+  const port = typeof address === 'object' ? address.port : 0;
+  const name = anyAddress[host] ?? host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+}

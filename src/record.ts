@@ -1,0 +1,148 @@
+import type { Usage } from './stream/usage.js';
+
+/** How an exchange ended, in one word. */
+export type Outcome = 'ok' | 'rejected' | 'failed' | 'aborted' | 'truncated';
+
+/** The precise event that ended an exchange. */
+export type EndReason =
+  | 'complete'
+  // rejected: the gateway or its host said no before any upstream call
+  | 'invalid_request'
+  | 'body_too_large'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'rate_limited'
+  | 'budget_exhausted'
+  | 'not_found'
+  | 'no_route'
+  | 'no_available_target'
+  | 'rejected_by_host'
+  // failed, or truncated when it happened after the commit point
+  | 'upstream_error'
+  | 'upstream_unreachable'
+  | 'upstream_reset'
+  | 'upstream_invalid'
+  | 'upstream_incomplete'
+  | 'connect_timeout'
+  | 'first_byte_timeout'
+  | 'idle_timeout'
+  | 'total_timeout'
+  | 'shutdown'
+  | 'internal_error'
+  // aborted
+  | 'client_gone';
+
+/** Who takes part: a key of the configuration, or an anonymous caller on a loopback address. */
+export interface Caller {
+  /** Name of the key; null for an anonymous caller. */
+  name: string | null;
+  scopes: ReadonlySet<string>;
+  /** The only routes this caller may use as `model`; null means every model. */
+  routes: ReadonlySet<string> | null;
+}
+
+/** Why an exchange was told to stop before its answer was complete. */
+export type CancelReason = 'client_gone' | 'shutdown';
+
+export type UsageSource = 'reported' | 'estimated' | 'none';
+
+/** One try at one target, or the decision to skip it. Durations are integer microseconds. */
+export interface Attempt {
+  /** 1 for the first. */
+  number: number;
+  provider: string;
+  model: string;
+  decision: 'sent' | 'skipped';
+  /** Why it was skipped, or how the try ended: `answered`, `http_429`, `upstream_reset`, ... */
+  reason: string | null;
+  /** The upstream's HTTP status. */
+  status: number | null;
+  error: string | null;
+  /** When the try began, in microseconds after the exchange's start. */
+  startedUs: number;
+  headersUs: number | null;
+  firstContentUs: number | null;
+  /** Whole duration of the try. */
+  totalUs: number | null;
+  /** The rate-limit headers the upstream sent, as a JSON object; null when it sent none. */
+  rateLimit: string | null;
+}
+
+/**
+ * One client request and its answer: opened in `onRequest`, settled exactly once.
+ * Fields are either measured or `null`. Durations are integer microseconds after the start.
+ */
+export interface Exchange {
+  // Live state, not part of the record.
+  caller: Caller | null;
+  /** Why the work must stop; null while it may go on. */
+  cancelled: CancelReason | null;
+  /** Stops the work in hand. Whoever works on the exchange sets it, and clears it when done. */
+  onCancel: (() => void) | null;
+  /** When the caller was let in, and when the request body was complete: the upload between is not overhead. */
+  admittedUs: number;
+  receivedUs: number;
+  /** Time spent waiting for upstreams before the commit point. */
+  upstreamUs: number;
+  /** The last byte of the answer was handed to the client's socket. */
+  delivered: boolean;
+
+  /** UUIDv7; sorts by start time. */
+  readonly id: string;
+  /** The caller's own `x-request-id`. */
+  correlationId: string | null;
+  /** Unix epoch, milliseconds. */
+  readonly startedAt: number;
+  /** `performance.now()` at the start; every duration counts from here. */
+  readonly startTick: number;
+  /** Name of the API key, never the key. */
+  key: string | null;
+  session: string | null;
+  method: string;
+  /** Path below the prefix, without query string, at most 200 characters. */
+  endpoint: string;
+  streaming: boolean;
+  requestedModel: string | null;
+  route: string | null;
+  policy: string | null;
+  strategy: string | null;
+  complexity: number | null;
+  tier: string | null;
+  provider: string | null;
+  model: string | null;
+  responseModel: string | null;
+  upstreamResponseId: string | null;
+  /** HTTP status sent to the client. */
+  status: number | null;
+  upstreamStatus: number | null;
+  outcome: Outcome | null;
+  endReason: EndReason | null;
+  errorCode: string | null;
+  errorMessage: string | null;
+  finishReason: string | null;
+  usage: Usage | null;
+  usageSource: UsageSource;
+  /** Computed from the target's price, integer nano-USD. */
+  costNano: number | null;
+  priceSource: string | null;
+  attempts: Attempt[];
+  /** Time spent waiting in a route's queue. */
+  queueUs: number | null;
+  /** Upstream connection set-up; null when a pooled connection was used. */
+  connectUs: number | null;
+  headersUs: number | null;
+  firstContentUs: number | null;
+  lastByteUs: number | null;
+  /** The commit point. */
+  commitUs: number | null;
+  totalUs: number | null;
+  /** The gateway's own share of the time up to the commit point. */
+  overheadUs: number | null;
+  /** Event-loop lag while the exchange ran. */
+  lagUs: number | null;
+  bytesIn: number | null;
+  bytesOut: number | null;
+  /** Server-sent events the upstream sent, the terminator among them. */
+  chunks: number | null;
+  largestGapUs: number | null;
+}

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  classify,
+  type Failure,
+  transportFailure,
+  upstreamCode,
+  upstreamMessage,
+  type Verdict,
+} from '../../src/upstream/failure.js';
+
+const NOW = Date.parse('2026-03-01T12:00:00Z');
+const MINUTE = 60_000;
+const stop: Verdict = { action: 'stop', effect: null };
+const next: Verdict = { action: 'next', effect: null };
+
+function answered(status: number, body = '{}', headers: Record<string, string> = {}): Failure {
+  return { kind: 'answer', status, headers, body: Buffer.from(body) };
+}
+
+function limited(forMs: number): Verdict {
+  return { action: 'next', effect: { obstacle: 'rate_limited', scope: 'target', forMs } };
+}
+
+const tooLong = {
+  openai: '{"error":{"message":"too long","code":"context_length_exceeded"}}',
+  prose: '{"error":{"message":"This model\'s maximum context length is 8192 tokens."}}',
+  llamacpp: '{"error":"the request exceeds the available context size, context window is full"}',
+  anthropic: '{"error":{"message":"prompt is too long: 210000 tokens"}}',
+};
+const noStreamOptions = '{"error":{"message":"Unknown parameter: stream_options"}}';
+
+const table: [name: string, failure: Failure, verdict: Verdict][] = [
+  ['400', answered(400), stop],
+  ['413', answered(413), stop],
+  ['422', answered(422), stop],
+  ['a status nobody knows below 500', answered(418), stop],
+  ['400 with the code for too long a context', answered(400, tooLong.openai), { ...next, action: 'larger' }],
+  ['400 that names the maximum context', answered(400, tooLong.prose), { ...next, action: 'larger' }],
+  ['400 that names the context window', answered(400, tooLong.llamacpp), { ...next, action: 'larger' }],
+  ['400 with too long a prompt', answered(400, tooLong.anthropic), { ...next, action: 'larger' }],
+  ['422 that names the context', answered(422, tooLong.prose), stop],
+  [
+    '401',
+    answered(401),
+    { action: 'next', effect: { obstacle: 'quarantined', scope: 'provider', forMs: 5 * MINUTE } },
+  ],
+  [
+    '403',
+    answered(403),
+    { action: 'next', effect: { obstacle: 'quarantined', scope: 'provider', forMs: 5 * MINUTE } },
+  ],
+  [
+    '402',
+    answered(402),
+    { action: 'next', effect: { obstacle: 'payment_required', scope: 'provider', forMs: 5 * MINUTE } },
+  ],
+  [
+    '404',
+    answered(404),
+    { action: 'next', effect: { obstacle: 'model_missing', scope: 'target', forMs: 5 * MINUTE } },
+  ],
+  ['408', answered(408), next],
+  ['409', answered(409), next],
+  ['425', answered(425), next],
+  ['500', answered(500), next],
+  ['503', answered(503), next],
+  ['529, which Anthropic uses', answered(529), next],
+  ['500 that mentions the context length', answered(500, tooLong.prose), next],
+  ['a broken connection', transportFailure(new Error('gone'), null), next],
+  ['a timeout', { kind: 'broken', endReason: 'first_byte_timeout', message: '', status: null }, next],
+  ['a client that left', { kind: 'cancelled' }, stop],
+  ['429 without a word', answered(429), limited(5_000)],
+  ['429 with seconds', answered(429, '{}', { 'retry-after': '7' }), limited(7_000)],
+  ['429 with a fraction', answered(429, '{}', { 'retry-after': '1.5' }), limited(1_500)],
+  [
+    '429 with a date',
+    answered(429, '{}', { 'retry-after': 'Sun, 01 Mar 2026 12:00:20 GMT' }),
+    limited(20_000),
+  ],
+  [
+    '429 with a date in the past',
+    answered(429, '{}', { 'retry-after': 'Sun, 01 Mar 2026 11:00:00 GMT' }),
+    limited(1_000),
+  ],
+  ['429 with milliseconds', answered(429, '{}', { 'retry-after-ms': '2500' }), limited(2_500)],
+  ['429 with zero', answered(429, '{}', { 'retry-after': '0' }), limited(1_000)],
+  ['429 with a billion seconds', answered(429, '{}', { 'retry-after': '1000000000' }), limited(60 * MINUTE)],
+  ['429 with a negative number', answered(429, '{}', { 'retry-after': '-3' }), limited(5_000)],
+  ['429 with garbage', answered(429, '{}', { 'retry-after': 'soon 5' }), limited(5_000)],
+];
+
+for (const [name, failure, verdict] of table) {
+  test(`${name} is classified as ${verdict.action}`, () => {
+    assert.deepEqual(classify(failure, NOW, { streamOptions: false }), verdict);
+  });
+}
+
+test('stream_options are left out only when the gateway added them and the upstream names them', () => {
+  const without: Verdict = { action: 'without_stream_options', effect: null };
+  for (const status of [400, 422]) {
+    assert.deepEqual(classify(answered(status, noStreamOptions), NOW, { streamOptions: true }), without);
+    assert.deepEqual(classify(answered(status, noStreamOptions), NOW, { streamOptions: false }), stop);
+    assert.deepEqual(classify(answered(status), NOW, { streamOptions: true }), stop);
+  }
+  assert.deepEqual(classify(answered(500, noStreamOptions), NOW, { streamOptions: true }), next);
+});
+
+test('an error of the transport is named after its code', () => {
+  const reasons: [code: string, endReason: string][] = [
+    ['ECONNREFUSED', 'upstream_unreachable'],
+    ['ENOTFOUND', 'upstream_unreachable'],
+    ['EAI_AGAIN', 'upstream_unreachable'],
+    ['UND_ERR_CONNECT_TIMEOUT', 'connect_timeout'],
+    ['ECONNRESET', 'upstream_reset'],
+    ['UND_ERR_SOCKET', 'upstream_reset'],
+    ['HPE_INVALID_CONSTANT', 'upstream_invalid'],
+    ['UND_ERR_HEADERS_OVERFLOW', 'upstream_invalid'],
+  ];
+  for (const [code, endReason] of reasons) {
+    const error = Object.assign(new Error('boom'), { code });
+    assert.deepEqual(transportFailure(error, 200), {
+      kind: 'broken',
+      endReason,
+      message: `${code}: boom`,
+      status: 200,
+    });
+  }
+});
+
+test('the code is found inside an aggregate error and behind a cause', () => {
+  const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+  for (const error of [new AggregateError([refused]), new Error('failed', { cause: refused })]) {
+    const failure = transportFailure(error, null);
+    assert.equal(failure.kind === 'broken' && failure.endReason, 'upstream_unreachable');
+  }
+});
+
+test('whatever is thrown becomes a reset', () => {
+  for (const thrown of ['text', undefined, null, 7]) {
+    const failure = transportFailure(thrown, null);
+    assert.deepEqual(failure, {
+      kind: 'broken',
+      endReason: 'upstream_reset',
+      message: String(thrown),
+      status: null,
+    });
+  }
+});
+
+test('the message of an upstream is found in the shapes that providers use', () => {
+  const bodies: [body: string, message: string][] = [
+    ['{"error":{"message":"no"}}', 'no'],
+    ['{"error":"no"}', 'no'],
+    ['{"message":"no"}', 'no'],
+    ['{"error":{"error":{"message":"no"}}}', 'no'],
+    ['{"error":{"code":7},"message":"no"}', 'no'],
+    ['{"detail":"no"}', '{"detail":"no"}'],
+    ['<html>Bad Gateway</html>', '<html>Bad Gateway</html>'],
+    ['null', 'null'],
+    ['', ''],
+  ];
+  for (const [body, message] of bodies) assert.equal(upstreamMessage(Buffer.from(body)), message, body);
+  assert.equal(upstreamMessage(Buffer.from('x'.repeat(1000))).length, 300);
+});
+
+test('the code of an upstream is a string or nothing', () => {
+  const bodies: [body: string, code: string | null][] = [
+    ['{"error":{"code":"model_not_found"}}', 'model_not_found'],
+    ['{"error":{"code":429}}', '429'],
+    ['{"error":{"code":null}}', null],
+    ['{"error":{"code":{}}}', null],
+    ['{"error":"no"}', null],
+    ['[]', null],
+    ['null', null],
+    ['<html>', null],
+  ];
+  for (const [body, code] of bodies) assert.equal(upstreamCode(Buffer.from(body)), code, body);
+});
