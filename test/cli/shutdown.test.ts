@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { post, readRows } from '../helpers/gateway.js';
 import { hello, type ServedCli, serveCli } from './helpers.js';
@@ -44,6 +46,21 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     assert.deepEqual(rows, Array(3).fill({ outcome: 'ok', end_reason: 'complete' }));
   });
 }
+
+test('a connection that was opened and never used does not hold the process', {
+  timeout: 20_000,
+}, async (context) => {
+  const served = await serveCli(context);
+  const { hostname, port } = new URL(served.url);
+  const socket = connect(Number(port), hostname);
+  context.after(() => socket.destroy());
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  // Its place in the accept queue is before this request's.
+  await fetch(`${served.url}/health`);
+  served.child.kill('SIGTERM');
+  assert.equal(await served.ended, 0);
+});
 
 test('npm sends the signal of a Ctrl-C once more: that does not cut the streams', async (context) => {
   const served = await serveCli(context, { config: echo('20ms') });

@@ -20,10 +20,16 @@ const API_KEY = 'sk-upstream-secret';
 
 /** Starts everything on free loopback ports; it ends with the test. */
 export async function startClients(context: TestContext, setup: Setup = {}): Promise<Clients> {
-  // The second line of defence is that the mock refuses what does not carry the provider's own key.
+  // It refuses whatever does not carry the provider's own key.
   const mock = new LLMock({ host: '127.0.0.1', port: 0, auth: { apiKeys: [API_KEY] } });
   await mock.start();
-  context.after(() => mock.stop());
+  let started: RunningGateway | null = null;
+  context.after(async () => {
+    // After an abort, fetch opens a connection in advance. A server that closes waits for one that was never used.
+    started?.app.server.closeAllConnections();
+    await started?.app.close();
+    await mock.stop();
+  });
   const gateway = await startGateway(context, {
     providers: {
       main: {
@@ -40,6 +46,7 @@ export async function startClients(context: TestContext, setup: Setup = {}): Pro
     routes: { fast: { targets: [`main/${MODEL}`] } },
     ...setup,
   });
+  started = gateway;
   return {
     mock,
     gateway,
