@@ -36,6 +36,8 @@ export interface RelayOptions {
   onEnd(end: RelayEnd): void;
   /** Called once, when the consumer has been handed the terminator. */
   onDelivered(): void;
+  /** What the client may see of bytes with an upstream's error event in them. */
+  shownError(bytes: Buffer): Buffer;
   /** The event that tells the client that the answer broke off. */
   errorEvent(endReason: EndReason, message: string): string;
 }
@@ -138,8 +140,9 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   function push(bytes: Buffer): void {
     if (bytes.length === 0) return;
     midEvent = !endsEvent(bytes);
-    options.onWrite(bytes.length);
-    if (output.push(bytes)) return;
+    const shown = tap.facts.error === null ? bytes : options.shownError(bytes);
+    options.onWrite(shown.length);
+    if (output.push(shown)) return;
     timers.pause();
     body.pause();
   }

@@ -10,6 +10,7 @@ import { type Failure, transportFailure } from './failure.js';
 import { rateLimitSnapshot, responseHeaders } from './headers.js';
 import type { Connection } from './pools.js';
 import { readAll } from './read-all.js';
+import { withoutSecret } from './secret.js';
 import { startTimers, type Timers } from './timers.js';
 import type { UpstreamRequest, UpstreamResponse } from './transport.js';
 
@@ -128,6 +129,7 @@ function openRelay(work: Work, record: Attempt, body: Readable, timers: Timers):
     onDelivered() {
       exchange.delivered = true;
     },
+    shownError: (bytes) => withoutSecret(bytes, work.target.provider),
     errorEvent: (endReason, message) => `data: ${JSON.stringify(errorBody(codeFor(endReason), message))}\n\n`,
   });
 }

@@ -62,7 +62,7 @@ function isContextLength(body: Buffer): boolean {
   );
 }
 
-/** The error text of an upstream's JSON answer, or the start of a body that is something else. */
+/** The error text of an upstream's JSON answer, or the whole of a body that is something else. */
 export function upstreamMessage(body: Buffer): string {
   const text = body.toString('utf8');
   try {
@@ -72,7 +72,7 @@ export function upstreamMessage(body: Buffer): string {
   } catch {
     // Not JSON: the text itself is all there is.
   }
-  return text.slice(0, 300);
+  return text;
 }
 
 function messageOf(body: unknown): string | null {

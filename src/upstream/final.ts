@@ -6,7 +6,7 @@ import type { Target } from '../routing/table.js';
 import type { Answer } from './answer.js';
 import { type Failure, upstreamCode, upstreamMessage } from './failure.js';
 import { responseHeaders } from './headers.js';
-import { hideSecret } from './secret.js';
+import { hideSecret, withoutSecret } from './secret.js';
 
 /**
  * What the caller reads when the last failure is the final word: the upstream's own status and body, or a
@@ -48,8 +48,7 @@ function passedOn({ status, headers, body }: Failure & { kind: 'answer' }, targe
   }
   const passed = responseHeaders(headers);
   passed['content-type'] = 'application/json; charset=utf-8';
-  const hidden = hideSecret(text, target.provider);
-  return { status, headers: passed, body: hidden === text ? body : Buffer.from(hidden) };
+  return { status, headers: passed, body: withoutSecret(body, target.provider) };
 }
 
 function jsonAnswer(status: number, body: unknown): Answer {

@@ -225,6 +225,18 @@ test('an upstream that answers 500 passes on its own words', async (t) => {
   assert.equal(row?.error_message, 'the model melted');
 });
 
+test('an error event after content reaches the client without the credential it repeats', async (t) => {
+  const error = 'data: {"error":{"message":"bad key upstream-secret","code":"oops"}}\n\n';
+  const { gateway, chatUrl } = await setUp(t, sse([...chatEvents.slice(0, 2), error]));
+  const response = await post(chatUrl, { ...chat, stream: true });
+  const text = await response.text();
+  assert.match(text, /"message":"bad key \*\*\*"/);
+  assert.ok(!text.includes('upstream-secret') && !text.includes('[DONE]'));
+  const [row] = await gateway.exchanges(1);
+  assert.deepEqual(outcome(row), { status: 200, outcome: 'truncated', end_reason: 'upstream_error' });
+  assert.equal(row?.error_message, 'bad key ***');
+});
+
 test('inject leaves a record as a socket does', async (t) => {
   const { gateway } = await setUp(t, json());
   const response = await gateway.app.inject({

@@ -161,7 +161,6 @@ test('the message of an upstream is found in the shapes that providers use', () 
     ['', ''],
   ];
   for (const [body, message] of bodies) assert.equal(upstreamMessage(Buffer.from(body)), message, body);
-  assert.equal(upstreamMessage(Buffer.from('x'.repeat(1000))).length, 300);
 });
 
 test('the code of an upstream is a string or nothing', () => {

@@ -34,6 +34,7 @@ function setUp({ stripUsage = false } = {}) {
     onWrite: (bytes) => written.push(bytes),
     onEnd: (end) => ends.push(end),
     onDelivered: clock('delivered'),
+    shownError: (bytes: Buffer) => bytes,
     errorEvent: (endReason: EndReason, message) => `data: broken off: ${endReason}: ${message}\n\n`,
   });
   const state = { ready: false };
