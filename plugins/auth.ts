@@ -61,7 +61,9 @@ async function authPlugin(app: FastifyInstance, { keys, anonymous }: AuthOptions
     if (presented === null) {
       throw new GatewayError(
         'invalid_api_key',
-        'No API key was given. Send it as "Authorization: Bearer <key>" or "x-api-key: <key>".',
+        request.headers.authorization === undefined
+          ? 'No API key was given. Send it as "Authorization: Bearer <key>" or "x-api-key: <key>".'
+          : 'The authorization header is not of the form "Bearer <key>".',
       );
     }
     const caller = keyring.find(presented);

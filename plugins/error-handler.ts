@@ -6,7 +6,7 @@ import { exchangeHeaders } from '../src/upstream/answer.js';
 /** Gives a scope the gateway's one error body, and writes into the exchange what went wrong. */
 export function useErrorHandler(app: FastifyInstance): void {
   app.setErrorHandler((error: unknown, request, reply) => {
-    const failure = toGatewayError(error);
+    const failure = toGatewayError(error, request.routeOptions.bodyLimit);
     if (
       failure.statusCode >= 500 &&
       failure.code === 'internal_error' &&
@@ -64,7 +64,7 @@ const codes: Record<string, ErrorCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
 };
 
-function toGatewayError(error: unknown): GatewayError {
+function toGatewayError(error: unknown, limit: number): GatewayError {
   if (error instanceof GatewayError) return error;
   if (!(error instanceof Error)) return internal(error);
   const known: Partial<FastifyError> = error;
@@ -75,13 +75,14 @@ function toGatewayError(error: unknown): GatewayError {
   const code = codes[known.code ?? ''] ?? codeForStatus(status);
   // Whatever is neither the gateway's nor Fastify's comes from a hook of the host.
   const endReason = known.code?.startsWith('FST_ERR_') ? undefined : 'rejected_by_host';
-  return new GatewayError(code, messageFor(code, error), { status, endReason, cause: error });
+  const param = 'param' in error && typeof error.param === 'string' ? error.param : undefined;
+  return new GatewayError(code, messageFor(code, error, limit), { status, endReason, param, cause: error });
 }
 
-function messageFor(code: ErrorCode, error: Error): string {
-  return code === 'unsupported_media_type'
-    ? 'Send a JSON body with "content-type: application/json".'
-    : error.message;
+function messageFor(code: ErrorCode, error: Error, limit: number): string {
+  if (code === 'unsupported_media_type') return 'Send a JSON body with "content-type: application/json".';
+  if (code === 'request_too_large') return `The request body is larger than ${limit} bytes (bodyLimit).`;
+  return error.message;
 }
 
 /** The text of an unexpected error is for the log, not for the caller. */

@@ -1,6 +1,10 @@
+import type { ServerResponse } from 'node:http';
+import { Writable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { Config } from '../src/config.js';
+import { onClosed } from '../src/departure.js';
+import { shuttingDown } from '../src/errors.js';
 import { cancel, type Exchange } from '../src/exchange.js';
 import { createExchanges } from '../src/live.js';
 import '../src/types.js';
@@ -23,13 +27,14 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
   app.decorate('gatewayExchanges', exchanges);
   app.decorateRequest('exchange', null);
   app.addHook('onRequest', (request, reply, done) => {
-    if (isRecorded(request)) open(request, reply, 0);
-    done();
+    if (request.exchange === null && isRecorded(request)) watch(open(request, reply, 0), request, reply);
+    if (request.exchange !== null && exchanges.draining) done(shuttingDown());
+    else done();
   });
   app.addHook('onResponse', (request, reply, done) => {
     // A hook of the host that runs before ours may have answered already.
     if (request.exchange === null && isRecorded(request)) {
-      open(request, reply, reply.elapsedTime).delivered = true;
+      open(request, reply, reply.elapsedTime).delivered = reply.raw.headersSent && isDelivered(reply.raw);
     }
     settle(request, reply);
     done();
@@ -50,29 +55,43 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
       },
       reply.raw,
     );
-    exchange.bytesIn = contentLength(request.headers['content-length']);
     request.exchange = exchange;
     if (!reply.raw.headersSent) reply.header('x-request-id', exchange.id);
+    return exchange;
+  }
+
+  function watch(exchange: Exchange, request: FastifyRequest, reply: FastifyReply): void {
     // Before Fastify's own listener, which runs `onResponse`.
     reply.raw.prependOnceListener('finish', () => {
-      exchange.delivered = true;
+      if (isDelivered(reply.raw)) exchange.delivered = true;
+      else left();
     });
     // `onResponse` never comes when the client leaves or the answer breaks off.
-    reply.raw.once('close', () => {
+    onClosed(request.raw, reply.raw, left);
+
+    function left(): void {
       if (!exchange.delivered && exchange.outcome === null) cancel(exchange, 'client_gone');
       settle(request, reply);
-    });
-    return exchange;
+    }
   }
 
   function settle(request: FastifyRequest, reply: FastifyReply): void {
     if (request.exchange === null) return;
     const { raw } = reply;
+    // Only a body that was read in full is known to be as long as it said.
+    if (request.body !== undefined)
+      request.exchange.bytesIn ??= contentLength(request.headers['content-length']);
     exchanges.settle(request.exchange, {
       status: raw.headersSent ? raw.statusCode : null,
       bytesOut: raw.headersSent ? contentLength(reply.getHeader('content-length')) : null,
     });
   }
+}
+
+/** Whether a response that says `finish` was sent in full: over HTTP/2 it says so too when its client has reset it. */
+function isDelivered(response: ServerResponse): boolean {
+  const stream = 'stream' in response ? response.stream : null;
+  return !(stream instanceof Writable) || (response.writableEnded && stream.writableFinished);
 }
 
 function isRecorded(request: FastifyRequest): boolean {

@@ -16,8 +16,8 @@ import stats from './stats.js';
 /** Options of the gateway plugin: the configuration, next to Fastify's own `prefix`. */
 export interface GatewayPluginOptions extends GatewayOptions, RegisterOptions {
   /**
-   * The app serves nothing but this gateway, so every unknown URL is the gateway's to answer and to record.
-   * Leave it out in an app that has routes of its own.
+   * The app serves nothing but this gateway, which has no prefix: every unknown URL is the gateway's to answer and
+   * to record. Leave it out in an app that has routes of its own.
    */
   ownsServer?: boolean;
 }
@@ -42,8 +42,6 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   app.setSerializerCompiler(() => (payload) => JSON.stringify(payload));
   app.setReplySerializer((payload) => JSON.stringify(payload));
   useErrorHandler(app);
-  // Without a prefix of its own, the gateway shares its scope with the host, whose unknown URLs are the host's.
-  if (ownsServer === true || hasOwnPrefix(prefix)) app.setNotFoundHandler(notFoundHandler);
   if (!app.hasDecorator('httpErrors')) await app.register(sensible);
 
   // Fastify closes the last registered first: connections, then exchanges, and the ledger at the end.
@@ -55,6 +53,9 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   await app.register(openai, config);
   await app.register(stats, config);
   await app.register(health, config);
+  // Without a prefix of its own, the gateway shares its scope with the host, whose unknown URLs are the host's.
+  // Last, because a prefix that is taken shows in the routes first, as an error that can be caught.
+  if (ownsServer === true || hasOwnPrefix(prefix)) app.setNotFoundHandler(notFoundHandler);
 }
 
 function hasOwnPrefix(prefix: string | undefined): boolean {

@@ -17,10 +17,15 @@ async function healthPlugin(app: FastifyInstance): Promise<void> {
   });
 
   app.get('/ready', { config, logLevel: 'warn' }, async (_request, reply) => {
-    const database = app.gatewayLedger.health().status !== 'degraded';
+    const { status } = app.gatewayLedger.health();
+    // Null: there is none, by choice.
+    const database = status === 'off' ? null : status === 'ok';
     const target = app.gatewayRouter.usable(Date.now());
-    const ready = database && target;
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not_ready', database, target });
+    const { draining } = app.gatewayExchanges;
+    const ready = database !== false && target && !draining;
+    return reply
+      .code(ready ? 200 : 503)
+      .send({ status: ready ? 'ready' : 'not_ready', database, target, draining });
   });
 }
 

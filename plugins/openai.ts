@@ -107,7 +107,7 @@ async function openaiPlugin(instance: FastifyInstance, options: OpenaiOptions): 
       path,
       headers: request.headers,
       body: gatewayBody,
-      addStreamUsage: streaming && !wantsStreamUsage(body),
+      addStreamUsage: streaming && path === '/chat/completions' && !wantsStreamUsage(body),
     });
     reply.code(answer.status);
     for (const name in answer.headers) {

@@ -93,7 +93,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const exchange = await app.gatewayStats.exchange(request.params.id);
       if (!exchange)
-        throw app.httpErrors.notFound(`id: there is no exchange ${JSON.stringify(request.params.id)}`);
+        throw app.httpErrors.notFound(`There is no exchange ${JSON.stringify(request.params.id)}.`);
       return exchange;
     },
   );
@@ -104,7 +104,9 @@ function understood<Query>(app: FastifyInstance, parse: () => Query): Query {
   try {
     return parse();
   } catch (error) {
-    if (error instanceof QueryError) throw app.httpErrors.badRequest(error.message);
+    if (error instanceof QueryError) {
+      throw app.httpErrors.createError(400, error.message, { param: error.param });
+    }
     throw error;
   }
 }

@@ -70,6 +70,11 @@ export class GatewayError extends Error {
   }
 }
 
+/** The answer to a request that comes, or is not yet answered, when the gateway is on its way out. */
+export function shuttingDown(): GatewayError {
+  return new GatewayError('shutting_down', 'The gateway is shutting down.', { retryAfterMs: 1000 });
+}
+
 /** The OpenAI-shaped body of an error. */
 export function errorBody(code: ErrorCode, message: string, param: string | null = null): ErrorBody {
   return { error: { message, type: errorClasses[code].type, param, code } };

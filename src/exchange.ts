@@ -149,10 +149,10 @@ export interface Ending {
 export function finish(exchange: Exchange, ending: Ending): void {
   exchange.totalUs = sinceStart(exchange);
   exchange.status = ending.status;
-  exchange.bytesOut ??= ending.bytesOut;
-  // Work that nobody concluded has no reader any more: the host answered in its place.
-  if (exchange.outcome === null) exchange.onCancel?.();
+  // Work that still goes on has no reader any more: the host, or an error, answered in its place.
+  if (exchange.onCancel !== null) cancel(exchange, 'superseded');
   exchange.onCancel = null;
+  exchange.bytesOut = ending.status === null ? ending.bytesOut : (exchange.bytesOut ?? ending.bytesOut);
   if (exchange.outcome === 'ok' && ending.status !== null && ending.status >= 400) {
     exchange.outcome = 'failed';
     exchange.endReason = 'internal_error';

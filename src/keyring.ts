@@ -37,14 +37,16 @@ function digest(key: string): Buffer {
   return createHash('sha256').update(key).digest();
 }
 
-const forwardingHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'];
+/** By these a proxy says whom it speaks for. `via` only names the proxy, which speaks for somebody all the same. */
+const forwardingHeaders =
+  /^(forwarded|via|x-forwarded-.+|x-real-ip|(x-|true-|fastly-|x-cluster-)?client-ip|cf-connecting-ip)$/;
 
 /**
  * Whether a request comes from this machine: its connection has a loopback address, and no proxy says that it
  * speaks for somebody else.
  */
 export function isLocalCaller(address: string | undefined, headers: IncomingHttpHeaders): boolean {
-  return isLoopback(address) && forwardingHeaders.every((name) => headers[name] === undefined);
+  return isLoopback(address) && !Object.keys(headers).some((name) => forwardingHeaders.test(name));
 }
 
 /** Whether an IP address is 127.0.0.0/8 or ::1, also when IPv4 is mapped into IPv6. */

@@ -9,6 +9,8 @@ const LAST_WORDS_MS = 500;
 export interface Exchanges {
   /** Exchanges that are open now. */
   readonly size: number;
+  /** A drain has begun: no new work is to be taken on. */
+  readonly draining: boolean;
   /** Opens an exchange whose answer leaves through `response`. */
   open(opening: Opening, response: ServerResponse): Exchange;
   /** Completes the record and hands it to the ledger. Only the first call for an exchange has an effect. */
@@ -24,6 +26,7 @@ export interface Exchanges {
 export function createExchanges(ledger: Ledger): Exchanges {
   const live = new Map<Exchange, ServerResponse>();
   let onEmpty: (() => void) | null = null;
+  let draining = false;
 
   function settle(exchange: Exchange, ending: Ending): void {
     if (!live.delete(exchange)) return;
@@ -49,6 +52,9 @@ export function createExchanges(ledger: Ledger): Exchanges {
     get size() {
       return live.size;
     },
+    get draining() {
+      return draining;
+    },
     open(opening, response) {
       const exchange = openExchange(opening);
       live.set(exchange, response);
@@ -56,6 +62,7 @@ export function createExchanges(ledger: Ledger): Exchanges {
     },
     settle,
     async drain(timeoutMs) {
+      draining = true;
       await empty(timeoutMs);
       for (const exchange of [...live.keys()]) cancel(exchange, 'shutdown');
       await empty(LAST_WORDS_MS);

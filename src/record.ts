@@ -41,8 +41,8 @@ export interface Caller {
   routes: ReadonlySet<string> | null;
 }
 
-/** Why an exchange was told to stop before its answer was complete. */
-export type CancelReason = 'client_gone' | 'shutdown';
+/** Why an exchange was told to stop before its answer was complete. `superseded`: another answer was sent instead. */
+export type CancelReason = 'client_gone' | 'shutdown' | 'superseded';
 
 export type UsageSource = 'reported' | 'estimated' | 'none';
 

@@ -3,6 +3,14 @@ import type { Window } from './db/reports.js';
 /** A query parameter that cannot be understood; the message names it and says what would do. */
 export class QueryError extends Error {
   override readonly name = 'QueryError';
+
+  /** `param` is the parameter at fault. */
+  constructor(
+    readonly param: string,
+    message: string,
+  ) {
+    super(message);
+  }
 }
 
 const DAY_MS = 86_400_000;
@@ -25,6 +33,7 @@ export function parseInstant(name: string, text: string, now: number): number {
   const instant = fromSpan(text, now) ?? fromEpoch(text) ?? fromIso(text);
   if (instant === null || instant > LAST_INSTANT) {
     throw new QueryError(
+      name,
       `${name} must be an ISO 8601 instant, epoch milliseconds, or a span such as 24h, got ${JSON.stringify(text)}`,
     );
   }
@@ -46,7 +55,7 @@ export function parseWindow(since: string | undefined, until: string | undefined
 
 /** Throws `QueryError` unless the window has a length. */
 export function requireOrder({ since, until }: Window): void {
-  if (since >= until) throw new QueryError('since must be before until');
+  if (since >= until) throw new QueryError('since', 'since must be before until');
 }
 
 function fromSpan(text: string, now: number): number | null {

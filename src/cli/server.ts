@@ -21,6 +21,8 @@ export async function createServer(): Promise<FastifyInstance> {
     // Every exchange is in the ledger; a pair of log lines for each would cost more than the rest of the gateway.
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: REQUEST_TIMEOUT_MS,
+    // The gateway answers them itself, in its own words, and records them.
+    return503OnClosing: false,
     // Closing comes after the drain, so every exchange is over. A connection that a client opened in advance and
     // never used would otherwise hold the process for a minute.
     forceCloseConnections: true,

@@ -49,7 +49,7 @@ export function closeOnSignals(app: FastifyInstance, drainTimeout: number): void
   function announce(signal: NodeJS.Signals): void {
     app.log.info(
       { signal, drainTimeout },
-      'shutting down: live exchanges may finish, a second signal ends them',
+      'shutting down: live exchanges may finish, another signal exits at once',
     );
   }
 }

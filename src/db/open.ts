@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import createError from '@fastify/error';
 import SQLite, { type Database } from 'better-sqlite3';
@@ -25,7 +25,7 @@ export interface Connections {
 export function openDatabase(path: string): Connections {
   let writer: Database | null = null;
   try {
-    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+    if (path !== ':memory:') makeFolder(dirname(path));
     writer = new SQLite(path, { timeout: OPEN_BUSY_MS });
     prepareFile(writer);
     migrateDatabase(writer);
@@ -36,8 +36,20 @@ export function openDatabase(path: string): Connections {
   } catch (error) {
     writer?.close();
     const cause = rootOf(error);
-    const message = cause instanceof Error ? cause.message : String(cause);
+    // Of a missing binary the message lists every place where it was sought.
+    const [message = ''] = (cause instanceof Error ? cause.message : String(cause)).split('\n', 1);
     throw new DatabaseError(path, message, adviceFor(cause), { cause });
+  }
+}
+
+/** `mkdir -p`. Node 20's own `recursive` never returns where no folder can be made, below `/proc` for one. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
   }
 }
 
@@ -69,6 +81,9 @@ function adviceFor(cause: unknown): string {
     return 'update fastify-llm-gateway, or choose another path';
   }
   const code = codeOf(cause);
+  if (isMissingBinary(cause)) {
+    return 'better-sqlite3 has no binary for this Node, build it with `npm rebuild better-sqlite3` (npm 11 may want `npm install-scripts approve better-sqlite3` first), or set database: false';
+  }
   if (code.startsWith('SQLITE_NOTADB'))
     return 'the file is no SQLite database: move it away or choose another path';
   if (code.startsWith('SQLITE_CORRUPT')) return 'restore the file from a backup, or choose another path';
@@ -76,6 +91,13 @@ function adviceFor(cause: unknown): string {
   if (code.startsWith('SQLITE_FULL') || code === 'ENOSPC') return 'the disk is full: make room';
   if (code === 'SQLITE_ERROR') return 'the file may belong to another program: choose another path';
   return 'check that its folder exists and that this process may write there';
+}
+
+function isMissingBinary(cause: unknown): boolean {
+  return (
+    codeOf(cause) === 'ERR_DLOPEN_FAILED' ||
+    (cause instanceof Error && cause.message.startsWith('Could not locate the bindings file'))
+  );
 }
 
 /** Drizzle wraps what the database said in an error that quotes the statement. */

@@ -42,19 +42,19 @@ function readTexts<Name extends string>(
 ): Partial<Record<Name, string>> {
   const texts: Partial<Record<Name, string>> = {};
   for (const [key, value] of Object.entries(raw)) {
-    const name = oneOf('query parameter', key, names);
+    const name = oneOf('query parameter', key, names, key);
     if (typeof value !== 'string' || value === '') {
-      throw new QueryError(`${name} must be given once and not be empty`);
+      throw new QueryError(name, `${name} must be given once and not be empty`);
     }
     texts[name] = value;
   }
   return texts;
 }
 
-function oneOf<Name extends string>(what: string, text: string, names: readonly Name[]): Name {
+function oneOf<Name extends string>(what: string, text: string, names: readonly Name[], param = what): Name {
   const found = names.find((name) => name === text);
   if (found !== undefined) return found;
-  throw new QueryError(`${what} must be one of ${names.join(', ')}, got ${JSON.stringify(text)}`);
+  throw new QueryError(param, `${what} must be one of ${names.join(', ')}, got ${JSON.stringify(text)}`);
 }
 
 function parseGroupBy(text: string | undefined): Dimension[] {
@@ -66,12 +66,15 @@ function parseLimit(text: string | undefined): number {
   if (text === undefined) return DEFAULT_LIMIT;
   const limit = /^\d{1,3}$/.test(text) ? Number(text) : 0;
   if (limit >= 1 && limit <= MAX_LIMIT) return limit;
-  throw new QueryError(`limit must be a whole number from 1 to ${MAX_LIMIT}, got ${JSON.stringify(text)}`);
+  throw new QueryError(
+    'limit',
+    `limit must be a whole number from 1 to ${MAX_LIMIT}, got ${JSON.stringify(text)}`,
+  );
 }
 
 function parseCursor(text: string | undefined): string | null {
   if (text === undefined) return null;
   const id = Buffer.from(text, 'base64url').toString();
   if (UUID.test(id)) return id;
-  throw new QueryError('cursor must be the next_cursor of an earlier page');
+  throw new QueryError('cursor', 'cursor must be the next_cursor of an earlier page');
 }

@@ -56,7 +56,12 @@ function quote(value: string): string {
 }
 
 function hint(config: Pick<Config, 'providers'>, model: string): string {
-  const open = Object.values(config.providers).find((provider) => Object.keys(provider.models).length === 0);
+  const providers = Object.values(config.providers);
+  const named = model.slice(0, Math.max(0, model.indexOf('/')));
+  if (named !== '' && !providers.some(({ name }) => name === named)) {
+    return `There is no provider ${quote(named)}; there are ${providers.map(({ name }) => name).join(', ')}.`;
+  }
+  const open = providers.find((provider) => Object.keys(provider.models).length === 0);
   if (open === undefined || model.includes('/')) return 'GET /v1/models lists what there is.';
   return `Address a provider's model as provider/model, for example ${quote(`${open.name}/${model}`)}.`;
 }

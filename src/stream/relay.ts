@@ -39,7 +39,7 @@ export interface RelayOptions {
   /** What the client may see of bytes with an upstream's error event in them. */
   shownError(bytes: Buffer): Buffer;
   /** The event that tells the client that the answer broke off. */
-  errorEvent(endReason: EndReason, message: string): string;
+  errorEvent(endReason: EndReason): string;
 }
 
 /** Upstream bytes on their way to the client. */
@@ -172,7 +172,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     if (state === 'holding') endEarly({ endReason, message, error: null });
     if (state === 'over') return;
     // An event that was cut in two must not swallow the one that tells.
-    push(Buffer.from(`${midEvent ? '\n\n' : ''}${options.errorEvent(endReason, message)}`));
+    push(Buffer.from(`${midEvent ? '\n\n' : ''}${options.errorEvent(endReason)}`));
     finish({ kind: 'broken', endReason, message });
     body.destroy();
   }

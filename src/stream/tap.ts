@@ -54,6 +54,7 @@ export function createTap(options: TapOptions): Tap {
   });
 
   function write(chunk: Buffer): Buffer {
+    if (chunk.length === 0) return chunk;
     // What follows `[DONE]` is no event of this answer, and nothing is held back by then.
     if (observer.done) return chunk;
     cutter.begin(chunk);

@@ -24,17 +24,12 @@ export function noteCommit({ exchange, target }: Answered, record: Attempt): voi
 }
 
 /** Writes a whole JSON answer into the record. */
-export function noteAnswer(
-  { exchange, target }: Answered,
-  answer: Record<string, unknown>,
-  bytes: number,
-): void {
+export function noteAnswer({ exchange, target }: Answered, answer: Record<string, unknown>): void {
   exchange.streaming = false;
   exchange.lastByteUs = sinceStart(exchange);
   exchange.responseModel = text(answer.model);
   exchange.upstreamResponseId = text(answer.id);
   exchange.finishReason = finishReason(answer);
-  exchange.bytesOut = bytes;
   exchange.usage = readUsage(answer);
   noteCost(exchange, target);
   conclude(exchange, 'ok', 'complete');

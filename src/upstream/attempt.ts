@@ -16,8 +16,8 @@ import type { UpstreamRequest, UpstreamResponse } from './transport.js';
 
 /** Upper bound of a JSON answer held in memory; images come as base64, so it is generous. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
-/** An error body is for reading, not for storing. */
-const MAX_ERROR_BYTES = 1024 * 1024;
+/** An error body is for reading, not for storing; some upstreams repeat the whole request in it. */
+const MAX_ERROR_BYTES = 64 * 1024 * 1024;
 
 /** What one try needs. */
 export interface Work {
@@ -34,7 +34,6 @@ export type Result = { answer: Answer } | { failure: Failure };
 /** One try at one target. Resolves at the commit point with the answer, or before it with the failure. */
 export async function attempt(work: Work, record: Attempt): Promise<Result> {
   const { exchange } = work;
-  if (exchange.cancelled !== null) return { failure: { kind: 'cancelled' } };
   const controller = new AbortController();
   let timedOut: EndReason | null = null;
   let relay: Relay | null = null;
@@ -54,7 +53,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     record.headersUs = sinceStart(exchange);
     record.status = response.status;
     record.rateLimit = rateLimitSnapshot(response.headers);
-    if (response.status >= 400) {
+    if (response.status >= 400 && response.status < 600) {
       const body = await readAll(response.body, MAX_ERROR_BYTES);
       return { failure: { kind: 'answer', status: response.status, headers: response.headers, body } };
     }
@@ -69,6 +68,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     if (timedOut !== null) return { failure: broken(timedOut, timeoutMessage(timedOut), record.status) };
     return { failure: transportFailure(error, record.status) };
   } finally {
+    if (relay === null || record.firstContentUs === null) exchange.onCancel = null;
     if (record.firstContentUs === null) {
       timers.clear();
       record.totalUs = sinceStart(exchange) - record.startedUs;
@@ -88,8 +88,9 @@ async function takeWhole(
   const body = await readAll(response.body, MAX_ANSWER_BYTES, timers.activity);
   timers.clear();
   const answer = parseObject(body);
-  if (answer === null) {
-    const message = `The upstream answered ${response.status} with something that is not a JSON object.`;
+  if (answer === null || !isSuccess(response)) {
+    const what = answer === null ? 'something that is not a JSON object' : 'neither an answer nor an error';
+    const message = `The upstream answered ${response.status} with ${what}.`;
     return { failure: broken('upstream_invalid', message, response.status) };
   }
   if (answer.error !== null && answer.error !== undefined) {
@@ -98,22 +99,24 @@ async function takeWhole(
   }
   record.firstContentUs = sinceStart(work.exchange);
   record.totalUs = record.firstContentUs - record.startedUs;
-  noteAnswer(work, answer, body.length);
+  noteAnswer(work, answer);
   noteCommit(work, record);
-  return { answer: { status: response.status, headers: responseHeaders(response.headers), body } };
+  const headers = responseHeaders(response.headers);
+  headers['content-type'] ??= 'application/json; charset=utf-8';
+  return { answer: { status: response.status, headers, body } };
 }
 
 function openRelay(work: Work, record: Attempt, body: Readable, timers: Timers): Relay {
   const { exchange } = work;
   const tap = createTap({ stripUsage: work.stripUsage });
   let lastUs: number | null = null;
-  exchange.bytesOut = 0;
+  let largestGapUs: number | null = null;
   return createRelay(body, {
     tap,
     timers,
     onRead() {
       const now = sinceStart(exchange);
-      if (lastUs !== null) exchange.largestGapUs = Math.max(exchange.largestGapUs ?? 0, now - lastUs);
+      if (lastUs !== null) largestGapUs = Math.max(largestGapUs ?? 0, now - lastUs);
       lastUs = now;
     },
     onContent() {
@@ -123,14 +126,24 @@ function openRelay(work: Work, record: Attempt, body: Readable, timers: Timers):
       exchange.bytesOut = (exchange.bytesOut ?? 0) + bytes;
     },
     onEnd(end) {
+      exchange.onCancel = null;
       exchange.lastByteUs = lastUs;
+      exchange.largestGapUs = largestGapUs;
       noteStream(work, record, tap.facts, end);
     },
     onDelivered() {
       exchange.delivered = true;
     },
     shownError: (bytes) => withoutSecret(bytes, work.target.provider),
-    errorEvent: (endReason, message) => `data: ${JSON.stringify(errorBody(codeFor(endReason), message))}\n\n`,
+    // What the transport said is for the record; it may name addresses of the operator's network.
+    errorEvent(endReason) {
+      const { name } = work.target.provider;
+      const message =
+        endReason === 'shutdown'
+          ? 'The gateway is shutting down.'
+          : `The provider "${name}" broke off its answer (${endReason.replaceAll('_', ' ')}).`;
+      return `data: ${JSON.stringify(errorBody(codeFor(endReason), message))}\n\n`;
+    },
   });
 }
 
@@ -148,7 +161,13 @@ function streamHeaders(response: UpstreamResponse): Record<string, string | stri
   return headers;
 }
 
+/** Redirects are not followed, and what is beyond 599 is no HTTP. */
+function isSuccess(response: UpstreamResponse): boolean {
+  return response.status < 300;
+}
+
 function isEventStream(response: UpstreamResponse): boolean {
+  if (!isSuccess(response)) return false;
   const type = response.headers['content-type'];
   return typeof type === 'string' && type.trimStart().toLowerCase().startsWith('text/event-stream');
 }

@@ -112,7 +112,7 @@ const unreachable = new Set([
   'EADDRNOTAVAIL',
 ]);
 
-const invalid = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UNREADABLE_ANSWER']);
+const invalid = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UNREADABLE_ANSWER', 'HTTPParserError']);
 
 /** What a thrown transport error was, from Node's and undici's error codes. */
 export function transportFailure(error: unknown, status: number | null): Failure {
@@ -133,6 +133,8 @@ function endReasonOf(code: string): EndReason {
 function errorCode(error: unknown): string {
   if (typeof error !== 'object' || error === null) return '';
   if ('code' in error && typeof error.code === 'string') return error.code;
+  // What is no HTTP: undici's own parser errors have a code only sometimes.
+  if (error instanceof Error && error.name === 'HTTPParserError') return error.name;
   if ('errors' in error && Array.isArray(error.errors)) return errorCode(error.errors[0]);
   return 'cause' in error ? errorCode(error.cause) : '';
 }

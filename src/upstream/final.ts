@@ -1,4 +1,4 @@
-import { errorBody, GatewayError, retryAfterSeconds } from '../errors.js';
+import { errorBody, GatewayError, retryAfterSeconds, shuttingDown } from '../errors.js';
 import { conclude, type Exchange } from '../exchange.js';
 import type { Availability } from '../routing/availability.js';
 import type { Resolution } from '../routing/router.js';
@@ -64,12 +64,15 @@ function isJson(text: string): boolean {
   }
 }
 
-function cancelledError(exchange: Exchange): GatewayError {
+/** What ends the work on an exchange that was told to stop. */
+export function cancelledError(exchange: Exchange): GatewayError {
   if (exchange.cancelled === 'shutdown') {
     conclude(exchange, 'failed', 'shutdown');
-    return new GatewayError('shutting_down', 'The gateway is shutting down.', { retryAfterMs: 1000 });
+    return shuttingDown();
   }
-  return new GatewayError('internal_error', 'The client left.', { endReason: 'client_gone' });
+  return new GatewayError('internal_error', 'Nobody waits for this answer any more.', {
+    endReason: 'client_gone',
+  });
 }
 
 function brokenError(

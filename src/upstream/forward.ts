@@ -6,8 +6,8 @@ import type { Resolution, Router } from '../routing/router.js';
 import type { Target } from '../routing/table.js';
 import type { Answer } from './answer.js';
 import { attempt, type Work } from './attempt.js';
-import { classify, type Failure, upstreamMessage } from './failure.js';
-import { finalAnswer, nothingAvailable } from './final.js';
+import { classify, type Failure, upstreamMessage, type Verdict } from './failure.js';
+import { cancelledError, finalAnswer, nothingAvailable } from './final.js';
 import { requestHeaders } from './headers.js';
 import { type Connection, connectTo } from './pools.js';
 import { hideSecret } from './secret.js';
@@ -37,6 +37,8 @@ export interface Upstream {
   close(): Promise<void>;
 }
 
+type Tried = { answer: Answer } | { failure: Failure; action: Verdict['action'] };
+
 /** Connects to the configured providers; nothing is sent until the first job. */
 export function createUpstream(
   config: Pick<Config, 'providers'>,
@@ -53,12 +55,15 @@ export function createUpstream(
     let last: { target: Target; failure: Failure } | null = null;
     let largerThan: number | null = null;
     for (const target of order(resolution.strategy, resolution.targets)) {
+      if (exchange.cancelled !== null) throw cancelledError(exchange);
       const reason = obstacle(target, largerThan);
       if (reason !== null) {
         skipAttempt(exchange, target.provider.name, target.model, reason);
         continue;
       }
-      const tried = await send(job, target);
+      const { name, streamUsage } = target.provider;
+      const ask = job.addStreamUsage && streamUsage && !withoutStreamUsage.has(name);
+      const tried = await send(job, target, ask ? 'with_stream_options' : 'as_it_is');
       if ('answer' in tried) return tried.answer;
       last = { target, failure: tried.failure };
       if (tried.action === 'stop') break;
@@ -69,10 +74,9 @@ export function createUpstream(
   }
 
   /** One target, with a second try when it refuses the `stream_options` that the gateway added. */
-  async function send(job: Job, target: Target) {
+  async function send(job: Job, target: Target, form: 'with_stream_options' | 'as_it_is'): Promise<Tried> {
     const { exchange } = job;
-    const streamOptions =
-      job.addStreamUsage && target.provider.streamUsage && !withoutStreamUsage.has(target.provider.name);
+    const streamOptions = form === 'with_stream_options';
     exchange.provider = target.provider.name;
     exchange.model = target.model;
     const record = beginAttempt(exchange, target.provider.name, target.model);
@@ -85,8 +89,10 @@ export function createUpstream(
       availability.block(scope === 'provider' ? target.provider.name : target.id, why, Date.now() + forMs);
     }
     if (verdict.action === 'without_stream_options') {
-      withoutStreamUsage.add(target.provider.name);
-      return send(job, target);
+      const again = await send(job, target, 'as_it_is');
+      // Only now is it known that the options were the reason, and not a mistake of this caller.
+      if ('answer' in again) withoutStreamUsage.add(target.provider.name);
+      return again;
     }
     return { failure: result.failure, action: verdict.action };
   }
@@ -95,11 +101,8 @@ export function createUpstream(
     const connection = connections.get(target.provider.name);
     if (connection === undefined) throw new Error(`No connection to the provider "${target.provider.name}".`);
     const { exchange } = job;
-    const model = target.model === exchange.requestedModel ? undefined : target.model;
-    const body =
-      model === undefined && !streamOptions
-        ? job.body
-        : spliceJson(job.body, { ...(model !== undefined && { model }), streamUsage: streamOptions });
+    // Also when the name is the same: a body may hold `model` twice, and upstreams differ in which one counts.
+    const body = spliceJson(job.body, { model: target.model, streamUsage: streamOptions });
     return {
       exchange,
       target,

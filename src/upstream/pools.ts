@@ -1,5 +1,5 @@
 import './platform-fetch.js';
-import { pipeline, type Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { Pool } from 'undici';
 import type { EchoConfig, ProviderConfig } from '../config.js';
@@ -58,7 +58,10 @@ function unpacked(response: UpstreamResponse): UpstreamResponse {
   if (encoding === undefined || encoding === 'identity') return response;
   const decoder = decoderFor(String(encoding));
   if (decoder === null) {
-    response.body.destroy();
+    // Destroying an unread body raises an error on it, which without a listener would end the process.
+    response.body.on('error', () => {}).destroy();
+    // The status of an error says enough.
+    if (response.status >= 400) return { ...response, body: Readable.from([]) };
     throw new UnreadableAnswer(`The upstream answered with the content-encoding "${String(encoding)}".`);
   }
   return { ...response, body: pipeline(response.body, decoder, () => {}) as Readable };

@@ -158,3 +158,10 @@ test('under inject, before the host listens, everything works as on a socket', a
     ['complete', 'invalid_request', 'not_found', 'complete'],
   );
 });
+
+test('a prefix that is taken is an error of ready()', async (t) => {
+  const app = createHost(t);
+  app.register(gateway, { prefix: '/ai', database: false });
+  app.register(gateway, { prefix: '/ai', database: false });
+  await assert.rejects(async () => app.ready(), { code: 'FST_ERR_DUPLICATED_ROUTE' });
+});

@@ -12,7 +12,7 @@ const config = parseConfig({ providers: { echo: { type: 'echo' } } }, {});
 async function setUp(t: TestContext, ledger: Partial<LedgerHealth> = {}) {
   const app = Fastify();
   t.after(() => app.close());
-  const state = { ...noLedger().health(), ...ledger };
+  const state = { ...noLedger().health(), status: 'ok' as const, ...ledger };
   app.decorate('gatewayLedger', { ...noLedger(), health: () => state });
   await app.register(exchange, config);
   await app.register(routing, config);
@@ -32,7 +32,7 @@ test('a healthy gateway is alive and ready', async (t) => {
   });
   const ready = await app.inject('/ready');
   assert.equal(ready.statusCode, 200);
-  assert.deepEqual(ready.json(), { status: 'ready', database: true, target: true });
+  assert.deepEqual(ready.json(), { status: 'ready', database: true, target: true, draining: false });
 });
 
 test('a gateway without a ledger is healthy', async (t) => {
@@ -49,7 +49,7 @@ test('a broken ledger is told, its error is not, and the process stays alive', a
   assert.ok(!alive.body.includes('secret'));
   const ready = await app.inject('/ready');
   assert.equal(ready.statusCode, 503);
-  assert.deepEqual(ready.json(), { status: 'not_ready', database: false, target: true });
+  assert.deepEqual(ready.json(), { status: 'not_ready', database: false, target: true, draining: false });
 });
 
 test('with every target blocked the gateway is alive, but not ready', async (t) => {
@@ -58,7 +58,7 @@ test('with every target blocked the gateway is alive, but not ready', async (t) 
   assert.equal((await app.inject('/health')).statusCode, 200);
   const ready = await app.inject('/ready');
   assert.equal(ready.statusCode, 503);
-  assert.deepEqual(ready.json(), { status: 'not_ready', database: true, target: false });
+  assert.deepEqual(ready.json(), { status: 'not_ready', database: true, target: false, draining: false });
 });
 
 test('the exchanges in flight are counted', async (t) => {
@@ -86,4 +86,11 @@ test('without exchanges the start fails, and says what is missing', async () => 
     code: 'FST_ERR_PLUGIN_NOT_PRESENT_IN_INSTANCE',
     message: /'gatewayExchanges' required by 'gateway-health'/,
   });
+});
+
+test('a gateway without a ledger by choice is ready', async (t) => {
+  const app = await setUp(t, { status: 'off' });
+  const ready = await app.inject('/ready');
+  assert.equal(ready.statusCode, 200);
+  assert.deepEqual(ready.json(), { status: 'ready', database: null, target: true, draining: false });
 });

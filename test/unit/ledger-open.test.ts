@@ -30,6 +30,10 @@ test('the folder is created, and the file is set up for a writer that never bloc
   assert.deepEqual(query(path, 'select * from pragma_auto_vacuum'), [{ auto_vacuum: 2 }]);
 });
 
+test('a folder that cannot be made is an error, not a hang', { timeout: 10_000 }, () => {
+  assert.match(refusal('/proc/no-such-process/gateway.db'), /check that its folder exists/);
+});
+
 test('a database is opened again with all it held', async (t) => {
   const path = temporaryPath(t);
   for (let run = 0; run < 2; run += 1) {

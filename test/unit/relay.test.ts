@@ -35,7 +35,7 @@ function setUp({ stripUsage = false } = {}) {
     onEnd: (end) => ends.push(end),
     onDelivered: clock('delivered'),
     shownError: (bytes: Buffer) => bytes,
-    errorEvent: (endReason: EndReason, message) => `data: broken off: ${endReason}: ${message}\n\n`,
+    errorEvent: (endReason: EndReason) => `data: broken off: ${endReason}\n\n`,
   });
   const state = { ready: false };
   relay.ready.then(() => {
@@ -155,7 +155,7 @@ test('a connection that breaks after content is told to the client, without a te
   await send(hello);
   const text = read(relay.output);
   body.destroy(new Error('read ECONNRESET'));
-  assert.equal(await text, `${hello}data: broken off: upstream_reset: read ECONNRESET\n\n`);
+  assert.equal(await text, `${hello}data: broken off: upstream_reset\n\n`);
   assert.deepEqual(ends, [{ kind: 'broken', endReason: 'upstream_reset', message: 'read ECONNRESET' }]);
 });
 
@@ -176,7 +176,7 @@ test('an upstream that ends in the middle breaks off', async () => {
   await send(hello);
   const text = read(relay.output);
   await end();
-  assert.match(await text, /data: broken off: upstream_incomplete: .*\n\n$/);
+  assert.match(await text, /data: broken off: upstream_incomplete\n\n$/);
   assert.equal(ends[0]?.kind === 'broken' && ends[0].endReason, 'upstream_incomplete');
 });
 
@@ -187,7 +187,7 @@ test('half an event does not reach the client when the answer breaks off', async
     const text = read(relay.output);
     await send(half);
     relay.breakOff('idle_timeout', 'slow');
-    assert.equal(await text, `${hello}data: broken off: idle_timeout: slow\n\n`, JSON.stringify(half));
+    assert.equal(await text, `${hello}data: broken off: idle_timeout\n\n`, JSON.stringify(half));
   }
 });
 
@@ -199,8 +199,8 @@ test('half an event that is too large to be held back does not swallow the event
   await send(half);
   relay.breakOff('idle_timeout', 'slow');
   const tail = (await text).slice(hello.length);
-  assert.equal(tail.length, half.length + '\n\ndata: broken off: idle_timeout: slow\n\n'.length);
-  assert.ok(tail.endsWith('x\n\ndata: broken off: idle_timeout: slow\n\n'));
+  assert.equal(tail.length, half.length + '\n\ndata: broken off: idle_timeout\n\n'.length);
+  assert.ok(tail.endsWith('x\n\ndata: broken off: idle_timeout\n\n'));
 });
 
 test('nothing is put between a whole event and the one that tells, whatever line ends it has', async () => {
@@ -210,7 +210,7 @@ test('nothing is put between a whole event and the one that tells, whatever line
     const text = read(relay.output);
     await send(whole);
     relay.breakOff('idle_timeout', 'slow');
-    const expected = `${hello}${whole}data: broken off: idle_timeout: slow\n\n`;
+    const expected = `${hello}${whole}data: broken off: idle_timeout\n\n`;
     assert.equal(await text, expected, JSON.stringify(whole));
   }
 });

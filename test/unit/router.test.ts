@@ -58,9 +58,9 @@ test('with a provider that takes any model, the caller is told how to address on
   assert.match(error.message, /as provider\/model, for example "lab\/gpt-4o"\.$/);
 });
 
-test('a caller that already names a provider is sent to the list', () => {
+test('a caller that names a provider that is not there reads which ones are', () => {
   const error = refusal(() => routerOf({ providers: { echo, lab } }).resolve('nobody/gpt-4o'));
-  assert.match(error.message, /GET \/v1\/models lists what there is\.$/);
+  assert.match(error.message, /There is no provider "nobody"; there are echo, lab\.$/);
 });
 
 test('a long or hostile name is cut and escaped in the message', () => {

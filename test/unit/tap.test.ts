@@ -246,6 +246,13 @@ test('only a chunk that carries nothing but usage is stripped', () => {
   assert.equal(through([Buffer.from(sse(...kept))], STRIP), sse(...kept));
 });
 
+test('an empty read between the halves of a line end changes nothing', () => {
+  const tap = createTap(STRIP);
+  const usage = `data: ${JSON.stringify(USAGE)}\r\n\r`;
+  const written = [usage, '', '\n', 'data: 1\n\n'].map((text) => tap.write(Buffer.from(text)).toString());
+  assert.equal(written.join(''), 'data: 1\n\n');
+});
+
 test('a usage chunk that the stream ends in is stripped as well', () => {
   assert.equal(through([Buffer.from(`${sse(STOP)}data: ${JSON.stringify(USAGE)}`)], STRIP), sse(STOP));
 });
