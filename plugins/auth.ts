@@ -3,7 +3,8 @@ import fp from 'fastify-plugin';
 import type { Config } from '../src/config.js';
 import { GatewayError } from '../src/errors.js';
 import { type Caller, sinceStart } from '../src/exchange.js';
-import { createKeyring, isLocalCaller } from '../src/keyring.js';
+import { createKeyring } from '../src/keyring.js';
+import { isLocalCaller } from '../src/loopback.js';
 import type { Scope } from '../src/types.js';
 
 /** Options of the auth plugin; a parsed `Config` fits. */
@@ -54,7 +55,7 @@ async function authPlugin(app: FastifyInstance, { keys, anonymous }: AuthOptions
       }
       throw new GatewayError(
         'invalid_api_key',
-        'This gateway has no API keys, so it serves loopback addresses only. Configure `keys`.',
+        'This gateway has no API keys, so it serves loopback addresses only, under a loopback name, and no proxies. Configure `keys`.',
       );
     }
     const presented = presentedKey(request);

@@ -12,17 +12,7 @@ import { refuseUnsupported } from './config/unsupported.js';
 export { loadConfigFile } from './config/file.js';
 export { ConfigError } from './config/problems.js';
 export { ConfigSchema, type GatewayOptions } from './config/schema.js';
-export type {
-  Config,
-  DatabaseConfig,
-  EchoConfig,
-  KeyConfig,
-  ModelConfig,
-  Price,
-  ProviderConfig,
-  RouteConfig,
-  TimeoutsConfig,
-} from './config/types.js';
+export type * from './config/types.js';
 export { parseBytes, parseDuration } from './config/units.js';
 
 const BODY_LIMIT = 32 * 2 ** 20;

@@ -2,17 +2,7 @@ import './types.js';
 
 export type { GatewayPluginOptions } from '../plugins/gateway.js';
 export { default } from '../plugins/gateway.js';
-export type {
-  Config,
-  DatabaseConfig,
-  EchoConfig,
-  KeyConfig,
-  ModelConfig,
-  Price,
-  ProviderConfig,
-  RouteConfig,
-  TimeoutsConfig,
-} from './config.js';
+export type * from './config/types.js';
 export { ConfigError, ConfigSchema, type GatewayOptions, parseConfig } from './config.js';
 export type { Ledger, LedgerHealth } from './db/ledger.js';
 export type { Attempt, EndReason, Exchange, Outcome, UsageSource } from './exchange.js';

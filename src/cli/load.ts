@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type Config, ConfigError, type GatewayOptions, loadConfigFile, parseConfig } from '../config.js';
-import { isLoopback } from '../keyring.js';
+import { isLoopbackHost } from '../loopback.js';
 import { isRecord } from '../stream/json.js';
 import type { Overrides } from './arguments.js';
 
@@ -67,13 +67,9 @@ function literal(text: string): string {
 
 /** The gateway would turn away strangers one by one. Whoever opens it to them should learn that before they do. */
 function refuseExposure({ server, keys, anonymous }: Config): void {
-  if (keys.length > 0 || anonymous === 'anywhere' || isLocalHost(server.host)) return;
+  if (keys.length > 0 || anonymous === 'anywhere' || isLoopbackHost(server.host)) return;
   throw new ConfigError(
     `server.host is "${server.host}", which other machines can reach, but there are no keys: ` +
       'add `keys`, listen on 127.0.0.1, or set `anonymous: anywhere` to serve everybody',
   );
-}
-
-function isLocalHost(host: string): boolean {
-  return host === 'localhost' || isLoopback(host);
 }
