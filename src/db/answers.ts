@@ -26,7 +26,14 @@ const counters = {
   failed: Type.Number(),
   aborted: Type.Number(),
   truncated: Type.Number(),
+  /** Tries sent to this provider, model or route, also those of exchanges that ended elsewhere. */
   attempts: Type.Number(),
+  /** How often it was passed over without a try. */
+  skipped: Type.Number(),
+  /** Attempts without a whole answer, whoever broke them off. */
+  failed_attempts: Type.Number(),
+  /** How many failed and skipped for each reason; they sum up to the two counts above. */
+  attempt_reasons: Type.Record(Type.String(), Type.Number()),
   ...tokens,
   usage_known: Type.Number(),
   cost_usd: NullableNumber,

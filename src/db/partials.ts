@@ -79,7 +79,8 @@ export function prepareRollupSums(db: BetterSQLite3Database, groupBy: Dimension[
 
 type Source = typeof exchanges | typeof rollups;
 
-function groupColumns(source: Source, groupBy: Dimension[]) {
+/** The names of a group; empty text where there is none and where the dimension is not grouped by. */
+export function groupColumns(source: Record<Dimension, Column>, groupBy: Dimension[]) {
   const column = (name: Dimension): SQL<string> =>
     groupBy.includes(name) ? sql<string>`coalesce(${source[name]}, '')` : sql<string>`''`;
   return { provider: column('provider'), model: column('model'), route: column('route') };
@@ -89,7 +90,6 @@ function groupColumns(source: Source, groupBy: Dimension[]) {
 function sumColumns(source: Source) {
   const sum = (column: Column) => sql<number | null>`sum(${column})`;
   return {
-    attempts: sum(source.attempts),
     inputUncachedTokens: sum(source.inputUncachedTokens),
     cacheReadTokens: sum(source.cacheReadTokens),
     cacheWriteTokens: sum(source.cacheWriteTokens),

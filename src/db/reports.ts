@@ -20,7 +20,7 @@ export interface TotalsQuery {
 
 export interface Totals {
   totals: Counters;
-  /** One entry per group that has exchanges, the busiest first. */
+  /** One entry per group that ended exchanges or was to try them, the busiest first. */
   data: Group[];
 }
 

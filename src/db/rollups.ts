@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { createHistogram, type Histogram } from './histogram.js';
 import { type ExchangeRow, prepareInsert } from './rows.js';
 import { rollups } from './schema.js';
-import { plus, SUMMED, TOKEN_BUCKETS, unknownSums } from './sums.js';
+import { plus, plusStored, SUMMED, TOKEN_BUCKETS, unknownSums } from './sums.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -107,10 +107,7 @@ function addRow({ sums, total, firstContent }: Delta, row: ExchangeRow): void {
 }
 
 function onConflict(): string {
-  const added = ADDED.map((name) => {
-    const column = `"${rollups[name].name}"`;
-    return `${column} = coalesce(${column} + excluded.${column}, ${column}, excluded.${column})`;
-  });
+  const added = ADDED.map((name) => plusStored(rollups[name].name));
   const replaced = [rollups.totalHistogram, rollups.firstContentHistogram].map(
     (column) => `"${column.name}" = excluded."${column.name}"`,
   );

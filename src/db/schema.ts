@@ -154,7 +154,6 @@ export const rollups = sqliteTable(
     outcome: text('outcome').$type<Outcome>().notNull(),
     streaming: integer('streaming', { mode: 'boolean' }).notNull(),
     exchanges: integer('exchanges').notNull(),
-    attempts: integer('attempts').notNull(),
     inputUncachedTokens: integer('input_uncached_tokens'),
     cacheReadTokens: integer('cache_read_tokens'),
     cacheWriteTokens: integer('cache_write_tokens'),
@@ -183,6 +182,30 @@ export const rollups = sqliteTable(
         table.outcome,
         table.streaming,
       ],
+    }),
+  ],
+);
+
+/**
+ * The same for attempts, by their own provider and model: those of the exchange are of the target that ended it, and
+ * a provider that never does would not be seen. Reasons are a bounded set, so they can be a dimension.
+ */
+export const attemptRollups = sqliteTable(
+  'attempt_rollups',
+  {
+    /** Start of the hour in which the exchange started, epoch milliseconds. */
+    hour: integer('hour').notNull(),
+    route: text('route').notNull(),
+    provider: text('provider').notNull(),
+    model: text('model').notNull(),
+    decision: text('decision').$type<'sent' | 'skipped'>().notNull(),
+    reason: text('reason').notNull(),
+    attempts: integer('attempts').notNull(),
+    totalUs: integer('total_us'),
+  },
+  (table) => [
+    primaryKey({
+      columns: [table.hour, table.route, table.provider, table.model, table.decision, table.reason],
     }),
   ],
 );

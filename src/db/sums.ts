@@ -10,7 +10,6 @@ export const TOKEN_BUCKETS = [
 
 /** The columns that rows and rollups share and that add up. */
 export const SUMMED = [
-  'attempts',
   ...TOKEN_BUCKETS,
   'costNano',
   'providerCostNano',
@@ -31,4 +30,9 @@ export function unknownSums(): Sums {
 export function plus(left: number | null, right: number | null): number | null {
   if (left === null) return right;
   return right === null ? left : left + right;
+}
+
+/** The same in the update of an upsert: the stored sum of a column and the new one. */
+export function plusStored(column: string): string {
+  return `"${column}" = coalesce("${column}" + excluded."${column}", "${column}", excluded."${column}")`;
 }

@@ -1,5 +1,6 @@
 import type { Outcome } from '../exchange.js';
 import type { Counters } from './answers.js';
+import { type AttemptCount, createAttemptTally } from './attempt-tally.js';
 import { createHistogram, type Histogram } from './histogram.js';
 import { plus, SUMMED, type Sums, unknownSums } from './sums.js';
 import { tokenCounts, toMs, toUsd } from './units.js';
@@ -17,6 +18,7 @@ export type PartialSum = Sums & {
 /** Adds partial sums up to counters. */
 export interface Tally {
   add(part: PartialSum): void;
+  addAttempts(count: AttemptCount): void;
   counters(): Counters;
 }
 
@@ -26,6 +28,7 @@ export function createTally(): Tally {
   const sums = unknownSums();
   const total = createHistogram();
   const firstContent = createHistogram();
+  const attempts = createAttemptTally();
   let usageKnown = 0;
   let costKnown = 0;
 
@@ -38,12 +41,13 @@ export function createTally(): Tally {
       total.merge(part.totalHistogram);
       firstContent.merge(part.firstContentHistogram);
     },
+    addAttempts: attempts.add,
     counters() {
       const exchanges = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
       return {
         exchanges,
         ...outcomes,
-        attempts: sums.attempts ?? 0,
+        ...attempts.counters(),
         ...tokenCounts(sums),
         usage_known: usageKnown,
         cost_usd: toUsd(sums.costNano),

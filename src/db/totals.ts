@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
+import { type AttemptPart, prepareAttemptRollupSums, prepareAttemptRowSums } from './attempt-sums.js';
 import { type Part, prepareRollupSums, prepareRowSums, registerHistograms } from './partials.js';
 import type { Dimension, Group, Totals, TotalsQuery, Window } from './reports.js';
 import { hourOf, nextHour } from './rollups.js';
@@ -26,17 +27,22 @@ export function prepareTotals(client: Database): (query: TotalsQuery) => Promise
     const { hours, edges } = cut(window);
 
     const ofRows = prepareRowSums(db, groupBy);
+    const ofAttempts = prepareAttemptRowSums(db, groupBy);
     for (const edge of edges) {
       for await (const range of slices(idRange(edge.since, edge.until))) {
         ofRows.all({ ...range, ...edge }).forEach(result.add);
+        ofAttempts.all({ ...range, ...edge }).forEach(result.addAttempts);
       }
     }
 
     const ofRollups = prepareRollupSums(db, groupBy);
+    const ofAttemptRollups = prepareAttemptRollupSums(db, groupBy);
     const [first, last] = extent.get() ?? [null, null];
     const until = Math.min(hours.until, (last ?? -1) + 1);
     for (let since = Math.max(hours.since, first ?? 0); since < until; since += STEP_MS) {
-      ofRollups.all({ since, until: Math.min(since + STEP_MS, until) }).forEach(result.add);
+      const step = { since, until: Math.min(since + STEP_MS, until) };
+      ofRollups.all(step).forEach(result.add);
+      ofAttemptRollups.all(step).forEach(result.addAttempts);
       await nextTurn();
     }
     return result.finish();
@@ -54,30 +60,38 @@ export function cut(window: Window): { hours: Window; edges: Window[] } {
   return { hours, edges: edges.filter(({ since, until }) => since < until) };
 }
 
+type Names = Record<Dimension, string>;
+
 function createResult(groupBy: Dimension[]) {
   const totals = createTally();
   const groups = new Map<string, { keys: Pick<Group, Dimension>; tally: Tally }>();
 
+  const talliesOf = (part: Names): Tally[] => {
+    if (groupBy.length === 0) return [totals];
+    const name = JSON.stringify(groupBy.map((dimension) => part[dimension]));
+    let group = groups.get(name);
+    if (!group) {
+      group = { keys: keysOf(part, groupBy), tally: createTally() };
+      groups.set(name, group);
+    }
+    return [totals, group.tally];
+  };
+
   return {
     add(part: Part) {
-      totals.add(part);
-      if (groupBy.length === 0) return;
-      const name = JSON.stringify(groupBy.map((dimension) => part[dimension]));
-      let group = groups.get(name);
-      if (!group) {
-        group = { keys: keysOf(part, groupBy), tally: createTally() };
-        groups.set(name, group);
-      }
-      group.tally.add(part);
+      for (const tally of talliesOf(part)) tally.add(part);
+    },
+    addAttempts(part: AttemptPart) {
+      for (const tally of talliesOf(part)) tally.addAttempts(part);
     },
     finish(): Totals {
       const data = [...groups.values()].map(({ keys, tally }) => ({ ...keys, ...tally.counters() }));
-      data.sort((left, right) => right.exchanges - left.exchanges);
+      data.sort((left, right) => right.exchanges - left.exchanges || right.attempts - left.attempts);
       return { totals: totals.counters(), data };
     },
   };
 }
 
-function keysOf(part: Part, groupBy: Dimension[]): Pick<Group, Dimension> {
+function keysOf(part: Names, groupBy: Dimension[]): Pick<Group, Dimension> {
   return Object.fromEntries(groupBy.map((dimension) => [dimension, part[dimension] || null]));
 }

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import type { Exchange } from '../exchange.js';
+import { prepareAttemptRollups, type StoredRows } from './attempt-rollups.js';
 import { prepareRollups } from './rollups.js';
 import { attemptRow, type ExchangeRow, exchangeRow, prepareInsert } from './rows.js';
 import { attempts, exchanges, sessions } from './schema.js';
@@ -22,11 +23,15 @@ export function prepareWriter(client: Database): (batch: Exchange[]) => Written 
   const removeExchange = client.prepare<[number]>('delete from exchanges where seq = ?');
   const saveSessions = prepareSessions(client);
   const saveRollups = prepareRollups(client);
+  const saveAttemptRollups = prepareAttemptRollups(client);
 
-  const insert = (exchange: Exchange, row: ExchangeRow) => {
+  const insert = (exchange: Exchange): StoredRows => {
+    const row = exchangeRow(exchange);
     const seq = insertExchange(row);
     try {
-      for (const attempt of exchange.attempts) insertAttempt(attemptRow(seq, attempt));
+      const tries = exchange.attempts.map((attempt) => attemptRow(seq, attempt));
+      for (const attempt of tries) insertAttempt(attempt);
+      return { exchange: row, attempts: tries };
     } catch (error) {
       // A failed statement leaves the transaction open; the attempts already in go with the row.
       if (isRefusal(error)) removeExchange.run(seq);
@@ -35,20 +40,20 @@ export function prepareWriter(client: Database): (batch: Exchange[]) => Written 
   };
 
   const write = client.transaction((batch: Exchange[]): Written => {
-    const rows: ExchangeRow[] = [];
+    const stored: StoredRows[] = [];
     let reason: string | null = null;
     for (const exchange of batch) {
       try {
-        const row = exchangeRow(exchange);
-        insert(exchange, row);
-        rows.push(row);
+        stored.push(insert(exchange));
       } catch (error) {
         if (!isRefusal(error)) throw error;
         reason ??= error.message;
       }
     }
+    const rows = stored.map(({ exchange }) => exchange);
     saveSessions(rows);
     saveRollups(rows);
+    saveAttemptRollups(stored);
     return { written: rows.length, refused: batch.length - rows.length, reason };
   });
   return (batch) => write.immediate(batch);

@@ -80,6 +80,35 @@ test('statistics are grouped by one dimension or several', async (t) => {
   }
 });
 
+test('a provider that failed has a group, and the tries are counted at who was tried', async (t) => {
+  const app = await startApp(t);
+  const attempts = [
+    attempt({ provider: 'full', decision: 'skipped', reason: 'rate_limited', status: null }),
+    attempt({ number: 2, provider: 'busy', reason: 'http_429', status: 429 }),
+    attempt({ number: 3, provider: 'calm' }),
+  ];
+  app.gatewayLedger.record(settled({ provider: 'calm', model: 'llama', route: 'demo', attempts }));
+  const counted = async (url: string) =>
+    (await app.inject(url))
+      .json()
+      .data.map((group: Record<string, unknown>) => [
+        group.provider ?? group.model ?? group.route,
+        group.exchanges,
+        group.attempts,
+        group.skipped,
+        group.failed_attempts,
+        group.attempt_reasons,
+      ]);
+  assert.deepEqual(await counted('/stats/providers'), [
+    ['calm', 1, 1, 0, 0, {}],
+    ['busy', 0, 1, 0, 1, { http_429: 1 }],
+    ['full', 0, 0, 1, 0, { rate_limited: 1 }],
+  ]);
+  const together = [1, 2, 1, 1, { http_429: 1, rate_limited: 1 }];
+  assert.deepEqual(await counted('/stats/models'), [['llama', ...together]]);
+  assert.deepEqual(await counted('/stats/routes'), [['demo', ...together]]);
+});
+
 test('a window holds what started inside it', async (t) => {
   const app = await startApp(t);
   const startedAt = Date.UTC(2026, 4, 10, 12, 0, 0, 5);

@@ -31,7 +31,7 @@ function write(gateway: { url: string }, ...requests: string[]): Socket {
 
 function request(body: unknown): string {
   const text = JSON.stringify(body);
-  const head = `POST /ai/v1/chat/completions HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n`;
+  const head = `POST /ai/v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n`;
   return `${head}content-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
 }
 
