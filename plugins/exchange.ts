@@ -27,23 +27,31 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
   app.decorate('gatewayExchanges', exchanges);
   app.decorateRequest('exchange', null);
   app.addHook('onRequest', (request, reply, done) => {
-    if (request.exchange === null && isRecorded(request)) watch(open(request, reply, 0), request, reply);
+    if (request.exchange === null && isRecorded(request)) watch(open(request, reply), request, reply);
     if (request.exchange !== null && exchanges.draining) done(shuttingDown());
     else done();
   });
   app.addHook('onResponse', (request, reply, done) => {
     // A hook of the host that runs before ours may have answered already.
     if (request.exchange === null && isRecorded(request)) {
-      open(request, reply, reply.elapsedTime).delivered = reply.raw.headersSent && isDelivered(reply.raw);
+      open(request, reply).delivered = reply.raw.headersSent && isDelivered(reply.raw);
     }
     settle(request, reply);
     done();
+  });
+  app.addHook('onSend', (request, reply, payload, done) => {
+    // A hook of the host kept the request until its client had left: nothing else will tell.
+    if (request.exchange === null && request.raw.socket.destroyed && isRecorded(request)) {
+      open(request, reply);
+      settle(request, reply);
+    }
+    done(null, payload);
   });
   app.addHook('preClose', async () => {
     await exchanges.drain(options.drainTimeout);
   });
 
-  function open(request: FastifyRequest, reply: FastifyReply, agoMs: number): Exchange {
+  function open(request: FastifyRequest, reply: FastifyReply): Exchange {
     const path = request.url.split('?', 1)[0] ?? '';
     const exchange = exchanges.open(
       {
@@ -51,7 +59,8 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
         endpoint: withoutSegments(path, prefixDepth),
         correlationId: identifier(request.headers['x-request-id']),
         session: identifier(request.headers['x-session-id']),
-        agoMs,
+        // What the host's own hooks took before is part of what the caller waited for.
+        agoMs: reply.elapsedTime,
       },
       reply.raw,
     );
@@ -81,9 +90,11 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
     // Only a body that was read in full is known to be as long as it said.
     if (request.body !== undefined)
       request.exchange.bytesIn ??= contentLength(request.headers['content-length']);
+    // A pipelined answer whose turn has not come has no socket: what it says it sent, it holds.
+    const sent = raw.headersSent && (request.exchange.delivered || raw.socket !== null);
     exchanges.settle(request.exchange, {
-      status: raw.headersSent ? raw.statusCode : null,
-      bytesOut: raw.headersSent ? contentLength(reply.getHeader('content-length')) : null,
+      status: sent ? raw.statusCode : null,
+      bytesOut: sent ? contentLength(reply.getHeader('content-length')) : null,
     });
   }
 }

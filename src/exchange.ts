@@ -30,6 +30,7 @@ export function openExchange(opening: Opening): Exchange {
     caller: null,
     cancelled: null,
     onCancel: null,
+    enteredUs: Math.round(ago * 1000),
     admittedUs: 0,
     receivedUs: 0,
     upstreamUs: 0,
@@ -134,7 +135,7 @@ export function skipAttempt(exchange: Exchange, provider: string, model: string,
 export function commit(exchange: Exchange): void {
   exchange.commitUs = sinceStart(exchange);
   const upload = exchange.receivedUs - exchange.admittedUs;
-  const own = exchange.commitUs - upload - (exchange.queueUs ?? 0) - exchange.upstreamUs;
+  const own = exchange.commitUs - exchange.enteredUs - upload - (exchange.queueUs ?? 0) - exchange.upstreamUs;
   exchange.overheadUs = Math.max(0, own);
 }
 

@@ -79,6 +79,8 @@ export interface Exchange {
   cancelled: CancelReason | null;
   /** Stops the work in hand. Whoever works on the exchange sets it, and clears it when done. */
   onCancel: (() => void) | null;
+  /** When the gateway first saw the request: what came before was the host's. */
+  enteredUs: number;
   /** When the caller was let in, and when the request body was complete: the upload between is not overhead. */
   admittedUs: number;
   receivedUs: number;

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { chat, post, type Setup, startGateway } from '../helpers/gateway.js';
-import { chatEvents, type Script, sseThenHang, startUpstream, withResolvers } from '../helpers/upstream.js';
+import {
+  chatEvents,
+  json,
+  type Script,
+  sseThenHang,
+  startUpstream,
+  withResolvers,
+} from '../helpers/upstream.js';
 
 /** A gateway before one scripted upstream, called `main`, with a second one that must stay unused. */
 async function setUp(context: TestContext, script: Script, host: Setup['host'] = () => {}) {
@@ -126,4 +133,66 @@ test('a hook of the host that fails on a stream does not leave the upstream open
   await left.promise;
   const [row] = await gateway.exchanges(1);
   assert.deepEqual([row?.status, row?.outcome, row?.end_reason], [500, 'failed', 'internal_error']);
+});
+
+test('a client that left before a hook of the host answered leaves one aborted record', async (t) => {
+  const reached = withResolvers();
+  const left = withResolvers();
+  const { upstream, gateway } = await setUp(t, sseThenHang(chatEvents), (app) =>
+    app.addHook('onRequest', async ({ url, raw }, reply) => {
+      if (!url.includes('/v1/')) return;
+      raw.socket.once('close', left.resolve);
+      reached.resolve();
+      await left.promise;
+      return reply.code(401).send({ host: 'no' });
+    }),
+  );
+  const socket = write(gateway, request(chat));
+  await reached.promise;
+  socket.destroy();
+  const [row] = await gateway.exchanges(1);
+  assert.deepEqual([row?.status, row?.outcome, row?.end_reason], [null, 'aborted', 'client_gone']);
+  assert.equal(upstream.seen.length, 0);
+});
+
+test("the time a hook of the host takes first is part of the latency, and not of the gateway's own share", async (t) => {
+  const busyMs = 40;
+  const { gateway, chatUrl } = await setUp(t, json(), (app) =>
+    app.addHook('onRequest', async ({ url }) => {
+      if (url.includes('/v1/')) await new Promise((resolve) => setTimeout(resolve, busyMs));
+    }),
+  );
+  assert.equal((await post(chatUrl, chat)).status, 200);
+  const [row] = await gateway.exchanges(1);
+  const { total_us, overhead_us } = row ?? {};
+  // A timer may ring a millisecond early.
+  assert.ok(Number(total_us) >= (busyMs - 1) * 1000, `total ${total_us}`);
+  assert.ok(
+    Number(total_us) - Number(overhead_us) >= (busyMs - 1) * 1000,
+    `overhead ${overhead_us} of ${total_us}`,
+  );
+});
+
+test('an answer that waited behind another one and was never sent has no status', async (t) => {
+  const answered = withResolvers();
+  let count = 0;
+  const { gateway } = await setUp(t, (response, seen, incoming) => {
+    if (++count === 1) return;
+    response.on('finish', answered.resolve);
+    json()(response, seen, incoming);
+  });
+  const first = write(gateway, request(chat), request(chat));
+  await answered.promise;
+  // The gateway has read the answer once another request that came later is answered.
+  await post(`${gateway.url}/v1/chat/completions`, chat);
+  first.destroy();
+  const rows = await gateway.exchanges(3);
+  const aborted = rows.filter((row) => row.outcome === 'aborted');
+  assert.deepEqual(
+    aborted.map((row) => [row.status, row.end_reason]),
+    [
+      [null, 'client_gone'],
+      [null, 'client_gone'],
+    ],
+  );
 });

@@ -19,7 +19,7 @@ function open(): Exchange {
 test('an exchange opens with nothing made up', () => {
   const exchange = open();
   const known = ['id', 'startedAt', 'startTick', 'method', 'endpoint', 'usageSource'];
-  const live = ['streaming', 'delivered', 'admittedUs', 'receivedUs', 'upstreamUs', 'attempts'];
+  const live = ['streaming', 'delivered', 'enteredUs', 'admittedUs', 'receivedUs', 'upstreamUs', 'attempts'];
   for (const [name, value] of Object.entries(exchange)) {
     if (!known.includes(name) && !live.includes(name)) assert.equal(value, null, name);
   }
@@ -70,14 +70,16 @@ test('attempts and skips are numbered together from 1', () => {
   assert.equal(exchange.attempts[1], sent);
 });
 
-test('the overhead is what neither the upload, nor the queue, nor the upstreams took', () => {
-  const exchange = openExchange({ method: 'POST', endpoint: '/', agoMs: 100 });
+test('the overhead is what neither the host, nor the upload, nor the queue, nor the upstreams took', () => {
+  const exchange = openExchange({ method: 'POST', endpoint: '/', agoMs: 300 });
+  assert.equal(exchange.enteredUs, 300_000);
+  exchange.enteredUs = 100_000;
   exchange.admittedUs = 1_000;
   exchange.receivedUs = 21_000;
   exchange.queueUs = 30_000;
   exchange.upstreamUs = 40_000;
   commit(exchange);
-  assert.equal(exchange.overheadUs, (exchange.commitUs ?? 0) - 90_000);
+  assert.equal(exchange.overheadUs, (exchange.commitUs ?? 0) - 190_000);
 });
 
 test('the overhead is never below zero', () => {
