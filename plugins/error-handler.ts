@@ -70,8 +70,7 @@ function toGatewayError(error: unknown, limit: number): GatewayError {
   const known: Partial<FastifyError> = error;
   if (known.validation !== undefined) return validationError(known);
   const status = known.statusCode ?? 500;
-  if (status < 400 || (status >= 500 && known.code !== 'FST_ERR_CTP_BODY_TOO_LARGE'))
-    return internal(error, status);
+  if (status < 400 || status >= 500) return internal(error, status);
   const code = codes[known.code ?? ''] ?? codeForStatus(status);
   // Whatever is neither the gateway's nor Fastify's comes from a hook of the host.
   const endReason = known.code?.startsWith('FST_ERR_') ? undefined : 'rejected_by_host';

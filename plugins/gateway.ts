@@ -1,16 +1,16 @@
 import sensible from '@fastify/sensible';
-import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, RegisterOptions } from 'fastify';
 import { type GatewayOptions, parseConfig } from '../src/config.js';
 import '../src/types.js';
 import auth from './auth.js';
-import { notFoundHandler, useErrorHandler } from './error-handler.js';
+import { notFoundHandler } from './error-handler.js';
 import exchange from './exchange.js';
 import forwarding from './forwarding.js';
 import health from './health.js';
 import openai from './openai.js';
 import persistence from './persistence.js';
 import routing from './routing.js';
+import { ownScope } from './scope.js';
 import stats from './stats.js';
 
 /** Options of the gateway plugin: the configuration, next to Fastify's own `prefix`. */
@@ -36,12 +36,7 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   const { prefix, ownsServer, logLevel, logSerializers, ...input } = options;
   const config = parseConfig(input);
 
-  app.setValidatorCompiler(TypeBoxValidatorCompiler);
-  // What a host has set for its own schemas and shapes would not fit these.
-  app.setSchemaErrorFormatter((_errors, where) => new Error(`The ${where} is not valid.`));
-  app.setSerializerCompiler(() => (payload) => JSON.stringify(payload));
-  app.setReplySerializer((payload) => JSON.stringify(payload));
-  useErrorHandler(app);
+  ownScope(app);
   if (!app.hasDecorator('httpErrors')) await app.register(sensible);
 
   // Fastify closes the last registered first: connections, then exchanges, and the ledger at the end.

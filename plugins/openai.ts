@@ -1,4 +1,4 @@
-import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { chatBody, embeddingsBody, type RoutedBody } from '../src/bodies.js';
@@ -9,7 +9,8 @@ import type { ListedModel } from '../src/routing/table.js';
 import type { GatewayRouteConfig } from '../src/types.js';
 import { exchangeHeaders } from '../src/upstream/answer.js';
 import { wantsStreamUsage } from '../src/upstream/splice.js';
-import { notFoundHandler, useErrorHandler } from './error-handler.js';
+import { notFoundHandler } from './error-handler.js';
+import { ownScope } from './scope.js';
 
 /** Options of the openai plugin; a parsed `Config` fits. */
 export type OpenaiOptions = Pick<Config, 'bodyLimit'>;
@@ -31,8 +32,7 @@ async function openaiPlugin(instance: FastifyInstance, options: OpenaiOptions): 
     // A host's compression would hold back a stream, and an answer leaves as the upstream's own bytes.
     compress: false as const,
   };
-  useErrorHandler(app);
-  app.setValidatorCompiler(TypeBoxValidatorCompiler);
+  ownScope(app);
   app.decorateRequest('gatewayBody', null);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, bytes: Buffer, done) => {
@@ -58,7 +58,7 @@ async function openaiPlugin(instance: FastifyInstance, options: OpenaiOptions): 
 
   app.get('/v1/models', { ...limits, config }, async (request) => ({
     object: 'list',
-    data: visible(request).map(modelObject),
+    data: app.gatewayRouter.models(allowedRoutes(request.exchange)).map(modelObject),
   }));
   // Ids hold slashes, dots and colons, so the rest of the path is the id.
   app.get(
@@ -66,7 +66,9 @@ async function openaiPlugin(instance: FastifyInstance, options: OpenaiOptions): 
     { ...limits, config },
     async (request: FastifyRequest<{ Params: { '*': string } }>) => {
       const id = request.params['*'];
-      const model = visible(request).find((listed) => listed.id === id);
+      const model = app.gatewayRouter
+        .models(allowedRoutes(request.exchange))
+        .find((listed) => listed.id === id);
       if (model !== undefined) return modelObject(model);
       throw new GatewayError(
         'model_not_found',
@@ -83,13 +85,6 @@ async function openaiPlugin(instance: FastifyInstance, options: OpenaiOptions): 
     rest.route({ ...limits, config, method, url: '/v1/*', handler: notFoundHandler });
   });
 
-  /** A key that is bound to routes sees nothing else. */
-  function visible(request: FastifyRequest): readonly ListedModel[] {
-    const allowed = request.exchange?.caller?.routes ?? null;
-    const models = app.gatewayRouter.models();
-    return allowed === null ? models : models.filter(({ id, isRoute }) => isRoute && allowed.has(id));
-  }
-
   async function proxy(request: FastifyRequest, reply: FastifyReply, path: string, body: RoutedBody) {
     const { exchange, gatewayBody } = request;
     if (exchange === null || gatewayBody === null)
@@ -97,10 +92,9 @@ async function openaiPlugin(instance: FastifyInstance, options: OpenaiOptions): 
     const streaming = body.stream === true;
     exchange.requestedModel = body.model;
     exchange.streaming = streaming;
-    const resolution = app.gatewayRouter.resolve(body.model);
+    const resolution = app.gatewayRouter.resolve(body.model, allowedRoutes(exchange));
     exchange.route = resolution.route;
     exchange.strategy = resolution.strategy;
-    checkPermission(exchange, body.model, resolution.route);
     const answer = await app.gatewayUpstream.forward({
       exchange,
       resolution,
@@ -129,17 +123,8 @@ function hasHandlerTimeout(app: FastifyInstance): boolean {
   return 'handlerTimeout' in initialConfig && Number(initialConfig.handlerTimeout) > 0;
 }
 
-/** A key that is bound to routes may use nothing else. */
-function checkPermission(exchange: Exchange, model: string, route: string | null): void {
-  const allowed = exchange.caller?.routes ?? null;
-  if (allowed === null || (route !== null && allowed.has(route))) return;
-  throw new GatewayError(
-    'insufficient_permissions',
-    `This API key may not use the model ${JSON.stringify(model.slice(0, 100))}.`,
-    {
-      param: 'model',
-    },
-  );
+function allowedRoutes(exchange: Exchange | null): ReadonlySet<string> | null {
+  return exchange?.caller?.routes ?? null;
 }
 
 function modelObject(model: ListedModel) {

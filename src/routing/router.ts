@@ -3,21 +3,21 @@ import { GatewayError } from '../errors.js';
 import { type Availability, createAvailability } from './availability.js';
 import { buildTable, type Entry, type ListedModel } from './table.js';
 
+/** The only routes a caller may use; null means that it may use everything. */
+type Allowed = ReadonlySet<string> | null;
+
 /** Turns the `model` of a request into the targets that may answer it. */
 export interface Router {
   /**
-   * Where a model name leads. Throws `model_not_found` when it leads nowhere.
-   * `defaulted` tells that `defaultRoute` stood in for an unknown name.
+   * Where a model name leads; `defaultRoute` stands in for an unknown one. Throws `model_not_found` when it leads
+   * nowhere, and `insufficient_permissions` when it leads, or may lead, past the routes that are allowed.
    */
-  resolve(model: string): Resolution;
-  models(): readonly ListedModel[];
+  resolve(model: string, allowed: Allowed): Entry;
+  /** What a caller can name. One that is bound to routes sees nothing else. */
+  models(allowed: Allowed): readonly ListedModel[];
   readonly availability: Availability;
   /** Whether at least one provider, and one of its declared models, is free at `now` (epoch ms). */
   usable(now: number): boolean;
-}
-
-export interface Resolution extends Entry {
-  readonly defaulted: boolean;
 }
 
 /** Builds the router of a configuration. */
@@ -27,25 +27,32 @@ export function createRouter(config: Pick<Config, 'providers' | 'routes' | 'defa
   const availability = createAvailability();
   return {
     availability,
-    models: table.models,
+    models(allowed) {
+      const models = table.models();
+      return allowed === null ? models : models.filter(({ id, isRoute }) => isRoute && allowed.has(id));
+    },
     usable(now) {
       return table
         .targets()
         .some((target) => availability.blocked(target.provider.name, target.id, now) === null);
     },
-    resolve(model) {
-      const entry = table.resolve(model);
-      if (entry !== null) return { ...entry, defaulted: false };
-      if (fallback !== null) return { ...fallback, defaulted: true };
-      throw new GatewayError(
-        'model_not_found',
-        `No route, alias or model is named ${quote(model)}. ${hint(config, model)}`,
-        {
-          param: 'model',
-        },
-      );
+    resolve(model, allowed) {
+      const entry = table.resolve(model) ?? fallback;
+      if (allowed !== null && (entry?.route == null || !allowed.has(entry.route))) throw notAllowed(model);
+      if (entry === null) throw notFound(config, model);
+      return entry;
     },
   };
+}
+
+function notAllowed(model: string): GatewayError {
+  const message = `This API key may not use the model ${quote(model)}.`;
+  return new GatewayError('insufficient_permissions', message, { param: 'model' });
+}
+
+function notFound(config: Pick<Config, 'providers'>, model: string): GatewayError {
+  const message = `No route, alias or model is named ${quote(model)}. ${hint(config, model)}`;
+  return new GatewayError('model_not_found', message, { param: 'model' });
 }
 
 const MAX_QUOTED = 100;

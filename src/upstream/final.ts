@@ -1,8 +1,7 @@
 import { errorBody, GatewayError, retryAfterSeconds, shuttingDown } from '../errors.js';
 import { conclude, type Exchange } from '../exchange.js';
 import type { Availability } from '../routing/availability.js';
-import type { Resolution } from '../routing/router.js';
-import type { Target } from '../routing/table.js';
+import type { Entry, Target } from '../routing/table.js';
 import type { Answer } from './answer.js';
 import { type Failure, upstreamCode, upstreamMessage } from './failure.js';
 import { responseHeaders } from './headers.js';
@@ -91,11 +90,7 @@ function brokenError(
 }
 
 /** The error when every target was passed over, so that nothing was sent. */
-export function nothingAvailable(
-  resolution: Resolution,
-  availability: Availability,
-  now: number,
-): GatewayError {
+export function nothingAvailable(resolution: Entry, availability: Availability, now: number): GatewayError {
   const blocks = resolution.targets
     .map((target) => availability.blocked(target.provider.name, target.id, now))
     .filter((block) => block !== null);

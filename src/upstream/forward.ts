@@ -2,8 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Config } from '../config.js';
 import { type Attempt, beginAttempt, conclude, type Exchange, skipAttempt } from '../exchange.js';
 import { order } from '../routing/choose.js';
-import type { Resolution, Router } from '../routing/router.js';
-import type { Target } from '../routing/table.js';
+import type { Router } from '../routing/router.js';
+import type { Entry, Target } from '../routing/table.js';
 import type { Answer } from './answer.js';
 import { attempt, type Work } from './attempt.js';
 import { classify, type Failure, upstreamMessage, type Verdict } from './failure.js';
@@ -16,7 +16,7 @@ import { spliceJson } from './splice.js';
 /** A request that is to be answered by one of a route's targets. */
 export interface Job {
   exchange: Exchange;
-  resolution: Resolution;
+  resolution: Entry;
   /** Below the provider's base URL, for example `/chat/completions`. */
   path: string;
   headers: IncomingHttpHeaders;
@@ -123,7 +123,7 @@ export function createUpstream(
     return availability.blocked(target.provider.name, target.id, Date.now())?.obstacle ?? null;
   }
 
-  function earliestReset(resolution: Resolution): number | null {
+  function earliestReset(resolution: Entry): number | null {
     const now = Date.now();
     const ends = resolution.targets
       .map((target) => availability.blocked(target.provider.name, target.id, now)?.until)

@@ -25,7 +25,7 @@ async function setUp(t: TestContext, options: object) {
     const answer = await app.gatewayUpstream
       .forward({
         exchange,
-        resolution: app.gatewayRouter.resolve(model),
+        resolution: app.gatewayRouter.resolve(model, null),
         path: '/chat/completions',
         headers: { 'content-type': 'application/json', authorization: 'Bearer gateway-key' },
         body: Buffer.from(JSON.stringify({ model, messages: [message], ...fields })),

@@ -282,3 +282,14 @@ test('without what it builds upon the start fails, and says what is missing', as
     /'exchange' of Request required by 'gateway-openai'|'exchange'/,
   );
 });
+
+test('alone in a host with a formatter and a serializer of its own, the answers are still the API’s', async (t) => {
+  const { post, app } = await setUp(t, {}, (host) => {
+    host.setSchemaErrorFormatter(() => new Error('the words of the host'));
+    host.setReplySerializer((payload) => JSON.stringify({ wrapped: payload }));
+  });
+  const refused = await post('/v1/chat/completions', { model: 'main', messages: 'no list' });
+  assert.equal(refused.statusCode, 400);
+  assert.equal(refused.json().error.param, 'messages');
+  assert.equal((await app.inject('/v1/models')).json().object, 'list');
+});

@@ -15,10 +15,10 @@ test('routing needs nothing else to resolve a model', async (t) => {
   await app.register(routing, config);
   await app.ready();
   assert.deepEqual(
-    app.gatewayRouter.resolve('main').targets.map((target) => target.id),
+    app.gatewayRouter.resolve('main', null).targets.map((target) => target.id),
     ['echo/echo'],
   );
-  assert.throws(() => app.gatewayRouter.resolve('nothing'), { code: 'model_not_found' });
+  assert.throws(() => app.gatewayRouter.resolve('nothing', null), { code: 'model_not_found' });
 });
 
 test('two scopes have routers of their own', async (t) => {

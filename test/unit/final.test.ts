@@ -22,7 +22,7 @@ const router = createRouter(
 );
 
 function target(): Target {
-  const found = router.resolve('lab/a').targets[0];
+  const found = router.resolve('lab/a', null).targets[0];
   if (found === undefined) throw new Error('no target');
   return found;
 }
@@ -153,7 +153,7 @@ test('with every target rate limited the caller learns when the first is free', 
     ['lab/a', 'rate_limited', 9_000],
     ['lab/b', 'rate_limited', 5_000],
   );
-  const error = nothingAvailable(resolve('main'), availability, 1_000);
+  const error = nothingAvailable(resolve('main', null), availability, 1_000);
   assert.deepEqual([error.statusCode, error.code, error.retryAfterMs], [429, 'rate_limit_exceeded', 4_000]);
   assert.equal(error.message, 'Every target of the route "main" is rate limited.');
 });
@@ -163,14 +163,14 @@ test('with targets blocked for different reasons it is a 503', () => {
     ['lab/a', 'rate_limited', 9_000],
     ['lab/b', 'model_missing', 5_000],
   );
-  const error = nothingAvailable(resolve('main'), availability, 1_000);
+  const error = nothingAvailable(resolve('main', null), availability, 1_000);
   assert.deepEqual([error.statusCode, error.code, error.retryAfterMs], [503, 'no_available_target', 4_000]);
-  assert.match(nothingAvailable(resolve('lab/a'), availability, 0).message, /this model/);
+  assert.match(nothingAvailable(resolve('lab/a', null), availability, 0).message, /this model/);
 });
 
 test('with nothing known about why, a second is a good time to wait', () => {
   const { availability, resolve } = routerWithBlocks();
-  const error = nothingAvailable(resolve('main'), availability, 0);
+  const error = nothingAvailable(resolve('main', null), availability, 0);
   assert.deepEqual([error.code, error.retryAfterMs], ['no_available_target', 1_000]);
 });
 

@@ -28,8 +28,8 @@ test('a known name is resolved as itself, whatever the default route is', () => 
     routes: { main: { targets: ['echo/echo'] } },
     defaultRoute: 'main',
   });
-  const found = router.resolve('echo/other');
-  assert.deepEqual([found.defaulted, found.route, found.targets[0]?.model], [false, null, 'other']);
+  const found = router.resolve('echo/other', null);
+  assert.deepEqual([found.route, found.targets[0]?.model], [null, 'other']);
 });
 
 test('an unknown name leads to the default route, and says so', () => {
@@ -39,13 +39,13 @@ test('an unknown name leads to the default route, and says so', () => {
     defaultRoute: 'main',
   });
   for (const name of ['nothing', '__proto__', 'constructor']) {
-    const found = router.resolve(name);
-    assert.deepEqual([found.defaulted, found.route, found.targets[0]?.model], [true, 'main', 'echo']);
+    const found = router.resolve(name, null);
+    assert.deepEqual([found.route, found.targets[0]?.model], ['main', 'echo']);
   }
 });
 
 test('without a default route an unknown name is a 404 on `model`', () => {
-  const error = refusal(() => routerOf({ providers: { echo } }).resolve('gpt-4o'));
+  const error = refusal(() => routerOf({ providers: { echo } }).resolve('gpt-4o', null));
   assert.deepEqual([error.statusCode, error.code, error.param], [404, 'model_not_found', 'model']);
   assert.equal(
     error.message,
@@ -54,17 +54,17 @@ test('without a default route an unknown name is a 404 on `model`', () => {
 });
 
 test('with a provider that takes any model, the caller is told how to address one', () => {
-  const error = refusal(() => routerOf({ providers: { echo, lab } }).resolve('gpt-4o'));
+  const error = refusal(() => routerOf({ providers: { echo, lab } }).resolve('gpt-4o', null));
   assert.match(error.message, /as provider\/model, for example "lab\/gpt-4o"\.$/);
 });
 
 test('a caller that names a provider that is not there reads which ones are', () => {
-  const error = refusal(() => routerOf({ providers: { echo, lab } }).resolve('nobody/gpt-4o'));
+  const error = refusal(() => routerOf({ providers: { echo, lab } }).resolve('nobody/gpt-4o', null));
   assert.match(error.message, /There is no provider "nobody"; there are echo, lab\.$/);
 });
 
 test('a long or hostile name is cut and escaped in the message', () => {
-  const error = refusal(() => routerOf({ providers: { echo } }).resolve(`"\n${'x'.repeat(5000)}`));
+  const error = refusal(() => routerOf({ providers: { echo } }).resolve(`"\n${'x'.repeat(5000)}`, null));
   assert.ok(error.message.length < 250);
   assert.ok(error.message.includes(String.raw`"\"\n`));
 });
@@ -91,7 +91,7 @@ test('priority and no strategy keep the order of the configuration', () => {
   const { targets } = routerOf({
     providers: { echo },
     routes: { main: { targets: ['echo/other', 'echo/echo'] } },
-  }).resolve('main');
+  }).resolve('main', null);
   assert.deepEqual(order('priority', targets), targets);
   assert.deepEqual(order(null, targets), targets);
   assert.throws(() => order('dearest', targets), /no strategy named "dearest"/);

@@ -160,3 +160,27 @@ test('no key is ever written to the database', async (t) => {
     assert.ok(!bytes.includes(secret), `${secret.slice(0, 8)} is in the database`);
   }
 });
+
+test('a key bound to routes learns nothing of what else there is from a name that leads nowhere', async (t) => {
+  const upstream = await startUpstream(t, json());
+  const key = 'bound-0123456789abcdef';
+  const gateway = await startGateway(t, {
+    keys: [{ name: 'bound', key, routes: ['fast'] }],
+    providers: { hidden: { type: 'openai-compatible', baseUrl: upstream.url } },
+    routes: { fast: { targets: ['hidden/m'] } },
+  });
+  for (const model of ['nobody/gpt', 'gpt', 'hidden/other']) {
+    const response = await post(
+      `${gateway.url}/v1/chat/completions`,
+      { ...chat, model },
+      { 'x-api-key': key },
+    );
+    assert.equal(response.status, 403, model);
+    const { error } = (await response.json()) as { error: { message: string; code: string } };
+    assert.equal(error.code, 'insufficient_permissions');
+    assert.ok(model.includes('hidden') || !error.message.includes('hidden'), error.message);
+  }
+  const listed = await fetch(`${gateway.url}/v1/models/nobody`, { headers: { 'x-api-key': key } });
+  assert.ok(!(await listed.text()).includes('hidden'));
+  assert.equal(upstream.seen.length, 0);
+});
