@@ -1,7 +1,7 @@
-import { and, eq, gte, lt, sql } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3';
 import type { AttemptCount } from './attempt-tally.js';
-import { groupColumns } from './partials.js';
+import { groupColumns, startedWithin, within } from './partials.js';
 import type { Dimension } from './reports.js';
 import { attemptRollups, attempts, exchanges } from './schema.js';
 
@@ -22,14 +22,7 @@ export function prepareAttemptRowSums(db: BetterSQLite3Database, groupBy: Dimens
     })
     .from(exchanges)
     .innerJoin(attempts, eq(attempts.exchangeSeq, exchanges.seq))
-    .where(
-      and(
-        gte(exchanges.id, sql.placeholder('from')),
-        lt(exchanges.id, sql.placeholder('to')),
-        gte(exchanges.startedAt, sql.placeholder('since')),
-        lt(exchanges.startedAt, sql.placeholder('until')),
-      ),
-    )
+    .where(startedWithin())
     .groupBy(attempts.decision, attempts.reason, ...groupBy.map((name) => PLACE[name]))
     .prepare();
 }
@@ -44,12 +37,7 @@ export function prepareAttemptRollupSums(db: BetterSQLite3Database, groupBy: Dim
       attempts: sql<number>`sum(${attemptRollups.attempts})`,
     })
     .from(attemptRollups)
-    .where(
-      and(
-        gte(attemptRollups.hour, sql.placeholder('since')),
-        lt(attemptRollups.hour, sql.placeholder('until')),
-      ),
-    )
+    .where(within(attemptRollups.hour))
     .groupBy(attemptRollups.decision, attemptRollups.reason, ...groupBy.map((name) => attemptRollups[name]))
     .prepare();
 }

@@ -46,14 +46,7 @@ export function prepareRowSums(db: BetterSQLite3Database, groupBy: Dimension[]) 
       firstContentHistogram: sql<Buffer>`histogram_of(${exchanges.firstContentUs})`,
     })
     .from(exchanges)
-    .where(
-      and(
-        gte(exchanges.id, sql.placeholder('from')),
-        lt(exchanges.id, sql.placeholder('to')),
-        gte(exchanges.startedAt, sql.placeholder('since')),
-        lt(exchanges.startedAt, sql.placeholder('until')),
-      ),
-    )
+    .where(startedWithin())
     .groupBy(exchanges.outcome, ...groupBy.map((name) => exchanges[name]))
     .prepare();
 }
@@ -72,9 +65,20 @@ export function prepareRollupSums(db: BetterSQLite3Database, groupBy: Dimension[
       firstContentHistogram: sql<Buffer>`histogram_merge(${rollups.firstContentHistogram})`,
     })
     .from(rollups)
-    .where(and(gte(rollups.hour, sql.placeholder('since')), lt(rollups.hour, sql.placeholder('until'))))
+    .where(within(rollups.hour))
     .groupBy(rollups.outcome, ...groupBy.map((name) => rollups[name]))
     .prepare();
+}
+
+/** `since <= column < until`: the window of every report, over rows and over rollups. */
+export function within(column: Column) {
+  return and(gte(column, sql.placeholder('since')), lt(column, sql.placeholder('until')));
+}
+
+/** The exchanges of a window; the id range is what the index finds them by. */
+export function startedWithin() {
+  const range = [gte(exchanges.id, sql.placeholder('from')), lt(exchanges.id, sql.placeholder('to'))];
+  return and(...range, within(exchanges.startedAt));
 }
 
 type Source = typeof exchanges | typeof rollups;

@@ -45,7 +45,7 @@ const NEAR = 16;
  * @throws Error if the body turns out to be something else
  */
 export function spliceJson(body: Buffer, edits: SpliceEdits): Buffer {
-  const { members, end } = readObject(body, skipSpace(body, startOf(body)));
+  const { members, end } = readObject(body, skipSpace(body, 0));
   const changes: Edit[] = [];
   const additions: string[] = [];
   if (edits.model !== undefined) {
@@ -126,11 +126,6 @@ function readObject(body: Buffer, start: number): { members: Member[]; end: numb
     if (body[at] !== COMMA) throw unexpected(at);
     at = skipSpace(body, at + 1);
   }
-}
-
-/** Behind a byte order mark, if there is one. */
-function startOf(body: Buffer): number {
-  return body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
 }
 
 function skipSpace(body: Buffer, start: number): number {

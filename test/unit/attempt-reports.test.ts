@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Dimension, Group, Window } from '../../src/db/reports.js';
-import { attempt, query, settled, temporaryLedger, temporaryPath } from './ledger-fixture.js';
+import {
+  attempt,
+  query,
+  recordedInParts,
+  settled,
+  temporaryLedger,
+  temporaryPath,
+} from './ledger-fixture.js';
 
 const HOUR = 3_600_000;
 const START = Date.UTC(2026, 4, 10);
@@ -34,12 +41,7 @@ test('the rollups of attempts hold exactly the sums of their rows', async (t) =>
       fc.array(someExchange, { maxLength: 40 }),
       fc.nat({ max: 40 }),
       async (exchanges, pause) => {
-        const path = temporaryPath(t);
-        const ledger = temporaryLedger(t, { path });
-        for (const [position, exchange] of exchanges.entries()) {
-          if (position === pause) await ledger.flush();
-          ledger.record(exchange);
-        }
+        const { path, ledger } = await recordedInParts(t, exchanges, pause);
         await ledger.close();
         const order = 'order by 1, 2, 3, 4, 5, 6';
         const fromRows = query(

@@ -23,6 +23,18 @@ export function temporaryLedger(t: TestContext, options: Partial<LedgerOptions> 
   return ledger;
 }
 
+/** A new ledger that recorded these, written in two parts: `pause` of them, and the rest. */
+export async function recordedInParts(t: TestContext, exchanges: readonly Exchange[], pause: number) {
+  const path = temporaryPath(t);
+  const ledger = temporaryLedger(t, { path });
+  for (const [position, exchange] of exchanges.entries()) {
+    if (position === pause) await ledger.flush();
+    ledger.record(exchange);
+  }
+  await ledger.flush();
+  return { path, ledger };
+}
+
 /** A settled exchange that started at `startedAt`, by default now. */
 export function settled(fields: Partial<Exchange> = {}): Exchange {
   const startedAt = fields.startedAt ?? Date.now();

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Dimension } from '../../src/db/reports.js';
 import { cut } from '../../src/db/totals.js';
 import type { Exchange, Outcome } from '../../src/exchange.js';
-import { attempt, query, settled, temporaryLedger, temporaryPath, usage } from './ledger-fixture.js';
+import { attempt, query, recordedInParts, settled, temporaryLedger, usage } from './ledger-fixture.js';
 
 const HOUR = 3_600_000;
 const START = Date.UTC(2026, 4, 10);
@@ -123,13 +123,7 @@ test('rollups hold exactly the sums of the rows', async (t) => {
       fc.array(someExchange, { maxLength: 60 }),
       fc.nat({ max: 60 }),
       async (exchanges, pause) => {
-        const path = temporaryPath(t);
-        const ledger = temporaryLedger(t, { path });
-        for (const [position, exchange] of exchanges.entries()) {
-          if (position === pause) await ledger.flush();
-          ledger.record(exchange);
-        }
-        await ledger.flush();
+        const { path, ledger } = await recordedInParts(t, exchanges, pause);
         const fromRows = query(
           path,
           `select started_at / ${HOUR} as hour, ${dimensions}, count(*) as exchanges, ${columns}

@@ -8,8 +8,7 @@ function splice(text: string, edits: SpliceEdits): string {
 }
 
 test('only the value of model changes', () => {
-  const before =
-    '\ufeff {"seed": 9007199254740993,"temperature":1.0 , "model" :"a\\"b", "x":"\\u00e9é\\\\"}\n';
+  const before = ' {"seed": 9007199254740993,"temperature":1.0 , "model" :"a\\"b", "x":"\\u00e9é\\\\"}\n';
   const after = before.replace('"a\\"b"', '"p/q\\"\\\\é"');
   assert.equal(splice(before, { model: 'p/q"\\é' }), after);
 });
