@@ -1,11 +1,13 @@
 import Value from 'typebox/value';
 import { type Environment, expandEnvironment } from './config/environment.js';
 import { collectProblems, type Problems } from './config/problems.js';
-import { completeProvider, providersFromEnvironment, timer } from './config/providers.js';
-import { checkKeys, checkReferences } from './config/references.js';
+import { completeProvider, providersFromEnvironment } from './config/providers.js';
+import { checkKeys, checkReferences, type Declared } from './config/references.js';
+import { completePolicies, completeRoutes } from './config/routes.js';
 import { ConfigSchema, type GatewayOptions } from './config/schema.js';
 import { checkShape } from './config/shape.js';
-import type { Config, KeyConfig, ProviderConfig, RouteConfig } from './config/types.js';
+import { timer } from './config/timer.js';
+import type { Config, KeyConfig, ProviderConfig } from './config/types.js';
 import { parseBytes } from './config/units.js';
 import { refuseUnsupported } from './config/unsupported.js';
 
@@ -67,7 +69,8 @@ function complete(options: GatewayOptions, environment: Environment, problems: P
     keys: (options.keys ?? []).map(completeKey),
     anonymous: options.anonymous ?? 'loopback',
     providers: completeProviders(options, environment, problems),
-    routes: completeRoutes(options),
+    routes: completeRoutes(options.routes, problems),
+    policies: completePolicies(options.policies),
     defaultRoute: options.defaultRoute ?? null,
     disconnect: 'abort',
     bodyLimit: bodyLimit(options.bodyLimit, problems),
@@ -82,6 +85,7 @@ function completeKey(options: NonNullable<GatewayOptions['keys']>[number]): KeyC
     key: options.key,
     scopes: [...new Set(scopes)],
     routes: options.routes === undefined ? null : [...new Set(options.routes)],
+    policy: options.policy ?? null,
   };
 }
 
@@ -102,14 +106,6 @@ function completeProviders(
   return providers;
 }
 
-function completeRoutes(options: GatewayOptions): Record<string, RouteConfig> {
-  const routes: Record<string, RouteConfig> = Object.create(null);
-  for (const [name, route] of Object.entries(options.routes ?? {})) {
-    routes[name] = { name, strategy: 'priority', targets: route.targets };
-  }
-  return routes;
-}
-
 function bodyLimit(option: GatewayOptions['bodyLimit'], problems: Problems): number {
   if (option === undefined) return BODY_LIMIT;
   const bytes = typeof option === 'number' ? option : (parseBytes(option) ?? Number.NaN);
@@ -119,11 +115,15 @@ function bodyLimit(option: GatewayOptions['bodyLimit'], problems: Problems): num
 }
 
 /** The names the user gave, also of entries that have other problems: those problems are enough to say. */
-function declaredNames(input: unknown, config: Config): { providers: string[]; routes: string[] } {
+function declaredNames(input: unknown, config: Config): Declared {
   const names = (key: string, complete: object) => {
     const given: unknown = typeof input === 'object' && input !== null ? Reflect.get(input, key) : undefined;
     const written = typeof given === 'object' && given !== null ? Object.keys(given) : [];
     return [...new Set([...written, ...Object.keys(complete)])];
   };
-  return { providers: names('providers', config.providers), routes: names('routes', config.routes) };
+  return {
+    providers: names('providers', config.providers),
+    routes: names('routes', config.routes),
+    policies: names('policies', config.policies),
+  };
 }

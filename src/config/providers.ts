@@ -1,17 +1,13 @@
 import { type ProviderType, presets, providerTypes } from '../upstream/presets.js';
 import type { Environment } from './environment.js';
+import { completeBreaker, completeLimits } from './limits.js';
 import type { Path, Problems } from './problems.js';
-import {
-  type DurationOption,
-  echoOnly,
-  type ModelOptions,
-  type PriceOptions,
-  type ProviderOptions,
-} from './schema.js';
+import { echoOnly, type ModelOptions, type PriceOptions, type ProviderOptions } from './schema.js';
+import { positiveTimer, timer } from './timer.js';
 import type { EchoConfig, ModelConfig, Price, ProviderConfig, TimeoutsConfig } from './types.js';
-import { MAX_TIMER, parseDuration } from './units.js';
 
 const NANO = 1e9;
+const DISCOVERY_PERIOD = 600_000;
 const TIMEOUTS: TimeoutsConfig = { connect: 5000, firstByte: 120_000, idle: 60_000, total: 600_000 };
 
 /** With no `providers` key: the hosted presets whose API key is in the environment, else `echo`. */
@@ -47,29 +43,15 @@ export function completeProvider(
     models: completeModels(options),
     streamUsage: options.streamUsage ?? presets[type].streamUsage,
     connections: options.connections ?? null,
+    discover: discover(options, path, problems),
+    limits: completeLimits(options.limits),
+    breaker: completeBreaker(options.breaker, [...path, 'breaker'], problems),
     echo: type === 'echo' ? completeEcho(options, path, problems) : null,
   };
 
   function timeout(which: keyof TimeoutsConfig): number {
-    const at = [...path, 'timeouts', which];
-    const value = timer(options.timeouts?.[which], TIMEOUTS[which], at, problems);
-    if (value === 0) problems.add(at, 'must be longer than 0');
-    return value;
+    return positiveTimer(options.timeouts?.[which], TIMEOUTS[which], [...path, 'timeouts', which], problems);
   }
-}
-
-/** Integer milliseconds of a duration that a timer will wait for. */
-export function timer(
-  option: DurationOption | undefined,
-  fallback: number,
-  path: Path,
-  problems: Problems,
-): number {
-  if (option === undefined) return fallback;
-  const value = typeof option === 'number' ? option : (parseDuration(option) ?? Number.NaN);
-  if (value <= MAX_TIMER) return value;
-  problems.add(path, `must be at most ${MAX_TIMER}ms (about 24 days), the longest a timer can wait`);
-  return fallback;
 }
 
 function refuseEchoKeys(options: ProviderOptions, path: Path, problems: Problems): void {
@@ -147,24 +129,37 @@ function completeModels(options: ProviderOptions): Record<string, ModelConfig> {
       id,
       alias: model.alias ?? null,
       context: model.context ?? null,
+      tier: model.tier ?? null,
       price: model.price === undefined ? null : completePrice(model.price),
     };
   }
   return models;
 }
 
-/** From USD to integer nano-USD; at most 1e15, so exact. */
+/** From USD to integer nano-USD; at most 1e15, so exact. Not given is unknown: null. */
+export function nanoUsd(usd: number | undefined): number | null {
+  return usd === undefined ? null : Math.round(usd * NANO);
+}
+
 function completePrice(price: PriceOptions): Price | null {
   if (Object.keys(price).length === 0) return null;
-  const nano = (usd: number | undefined) => (usd === undefined ? null : Math.round(usd * NANO));
   return {
-    input: nano(price.input),
-    output: nano(price.output),
-    cachedInput: nano(price.cachedInput),
-    cacheWrite: nano(price.cacheWrite),
-    reasoning: nano(price.reasoning),
-    request: nano(price.request),
+    input: nanoUsd(price.input),
+    output: nanoUsd(price.output),
+    cachedInput: nanoUsd(price.cachedInput),
+    cacheWrite: nanoUsd(price.cacheWrite),
+    reasoning: nanoUsd(price.reasoning),
+    request: nanoUsd(price.request),
   };
+}
+
+function discover({ type, discover: given }: ProviderOptions, path: Path, problems: Problems): number | null {
+  const at = [...path, 'discover'];
+  if (given === undefined || given === false) return null;
+  if (type === 'echo') problems.add(at, 'is not for type echo, which uses no network');
+  const period = timer(given === true ? DISCOVERY_PERIOD : given, DISCOVERY_PERIOD, at, problems);
+  if (period < 1000) problems.add(at, 'must be at least 1s');
+  return period;
 }
 
 function completeEcho(options: ProviderOptions, path: Path, problems: Problems): EchoConfig {

@@ -6,6 +6,7 @@ import type { Config } from './types.js';
 export interface Declared {
   readonly providers: readonly string[];
   readonly routes: readonly string[];
+  readonly policies: readonly string[];
 }
 
 /** Splits `provider/model` at the first `/`; null when it is not one. */
@@ -18,10 +19,17 @@ export function splitTarget(target: string): { provider: string; model: string }
 /** Checks that every name in the configuration refers to something, and to one thing only. */
 export function checkReferences(config: Config, declared: Declared, problems: Problems): void {
   checkTargets(config, declared, problems);
+  checkPatterns(config, declared, problems);
   checkModelNames(config, problems);
   for (const [index, key] of config.keys.entries()) {
     for (const [item, route] of (key.routes ?? []).entries()) {
       checkRoute(route, ['keys', index, 'routes', item], declared, problems);
+    }
+    if (key.policy !== null && !declared.policies.includes(key.policy)) {
+      problems.add(
+        ['keys', index, 'policy'],
+        `names the policy "${key.policy}", which is not configured (${configured(declared.policies)})`,
+      );
     }
   }
   if (config.defaultRoute !== null) checkRoute(config.defaultRoute, ['defaultRoute'], declared, problems);
@@ -48,8 +56,9 @@ function checkTargets(config: Config, { providers }: Declared, problems: Problem
   for (const route of Object.values(config.routes)) {
     for (const [index, target] of route.targets.entries()) {
       const path = ['routes', route.name, 'targets', index];
+      if (route.targets.indexOf(target) < index) problems.add(path, `is "${target}", which is there already`);
       const { provider, model } = splitTarget(target) ?? { provider: target, model: '' };
-      const models = Object.keys(config.providers[provider]?.models ?? {});
+      const models = closedList(config.providers[provider]);
       if (!providers.includes(provider)) {
         problems.add(
           path,
@@ -62,7 +71,37 @@ function checkTargets(config: Config, { providers }: Declared, problems: Problem
         );
       }
     }
+    for (const target of Object.keys(route.weights)) {
+      if (!route.targets.includes(target)) {
+        problems.add(['routes', route.name, 'weights', target], 'is not one of the targets of the route');
+      }
+    }
   }
+}
+
+/** A pattern that can never match is a mistake, and in `deny` a dangerous one. */
+function checkPatterns(config: Config, { providers }: Declared, problems: Problems): void {
+  for (const policy of Object.values(config.policies)) {
+    for (const list of ['allow', 'deny'] as const) {
+      for (const [index, pattern] of (policy[list] ?? []).entries()) {
+        const path = ['policies', policy.name, list, index];
+        const provider = pattern.split('/', 1)[0] ?? '';
+        if (!pattern.includes('/') && !pattern.includes('*')) {
+          problems.add(path, `is "${pattern}", which is neither a target nor a pattern such as groq/*`);
+        } else if (!provider.includes('*') && !providers.includes(provider)) {
+          problems.add(
+            path,
+            `names the provider "${provider}", which is not configured (${configured(providers)})`,
+          );
+        }
+      }
+    }
+  }
+}
+
+/** The declared models of a provider that has no others. */
+function closedList(provider: Config['providers'][string] | undefined): string[] {
+  return provider === undefined || provider.discover !== null ? [] : Object.keys(provider.models);
 }
 
 /** Clients write route names, aliases and targets in the same place, so none may hide another. */
@@ -87,9 +126,10 @@ function checkModelNames(config: Config, problems: Problems): void {
 
 function isTarget(name: string, config: Config): boolean {
   const target = splitTarget(name);
-  const models = target === null ? undefined : config.providers[target.provider]?.models;
-  if (target === null || models === undefined) return false;
-  return target.model in models || Object.keys(models).length === 0;
+  const provider = target === null ? undefined : config.providers[target.provider];
+  if (target === null || provider === undefined) return false;
+  if (target.model in provider.models) return true;
+  return Object.keys(provider.models).length === 0 && provider.discover === null;
 }
 
 function configured(names: readonly string[]): string {

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { strategyNames, tiers } from '../routing/names.js';
 import { providerTypes } from '../upstream/presets.js';
 import { BYTES_PATTERN, DURATION_PATTERN } from './units.js';
 
@@ -32,7 +33,18 @@ const ModelId = Type.String({
   expects: 'a model id of 1 to 256 characters without whitespace',
 });
 const Target = Type.String({ pattern: '^[^/\\s]+/\\S+$', expects: 'a target written provider/model' });
-const Strategy = Type.Enum(['priority', 'cheapest', 'fastest', 'round-robin', 'weighted', 'complexity']);
+const Strategy = Type.Enum(strategyNames);
+const Tier = Type.Enum(tiers);
+const Share = Type.Number({ minimum: 0, maximum: 1, expects: 'a number between 0 and 1' });
+const Weight = Type.Number({
+  exclusiveMinimum: 0,
+  maximum: 1e6,
+  expects: 'a number above 0 and up to 1000000',
+});
+const Pattern = Type.String({
+  pattern: `^[^\\s${CONTROL}]{1,256}$`,
+  expects: 'a target or a pattern such as groq/* of 1 to 256 characters without whitespace',
+});
 
 const Server = Type.Object(
   {
@@ -68,6 +80,7 @@ const Limits = Type.Object(
     requestsPerMinute: Type.Optional(Count),
     tokensPerMinute: Type.Optional(Count),
     requestsPerDay: Type.Optional(Count),
+    tokensPerDay: Type.Optional(Count),
     concurrency: Type.Optional(Count),
   },
   closed,
@@ -104,7 +117,7 @@ const Price = Type.Object(
 const Model = Type.Object(
   {
     alias: Type.Optional(Name),
-    tier: Type.Optional(Name),
+    tier: Type.Optional(Tier),
     context: Type.Optional(Count),
     price: Type.Optional(Price),
   },
@@ -117,6 +130,15 @@ const Timeouts = Type.Object(
     firstByte: Type.Optional(Duration),
     idle: Type.Optional(Duration),
     total: Type.Optional(Duration),
+  },
+  closed,
+);
+
+const Breaker = Type.Object(
+  {
+    failures: Type.Optional(Count),
+    window: Type.Optional(Duration),
+    open: Type.Optional(Duration),
   },
   closed,
 );
@@ -149,16 +171,11 @@ const Provider = Type.Object(
     ),
     limits: Type.Optional(Limits),
     breaker: Type.Optional(
-      Type.Object(
-        {
-          failures: Type.Optional(Count),
-          window: Type.Optional(Duration),
-          open: Type.Optional(Duration),
-        },
-        closed,
-      ),
+      Type.Union([Type.Literal(false), Breaker], { expects: 'an object, or false for no breaker' }),
     ),
-    discover: Type.Optional(Type.Boolean()),
+    discover: Type.Optional(
+      Type.Union([Type.Boolean(), Duration], { expects: 'true, false, or a duration such as 10m' }),
+    ),
     ...echoKeys,
   },
   closed,
@@ -171,17 +188,39 @@ const Route = Type.Object(
     queue: Type.Optional(
       Type.Object({ maxWait: Type.Optional(Duration), maxSize: Type.Optional(Count) }, closed),
     ),
+    weights: Type.Optional(Type.Record(Type.String(), Weight, { propertyNames: Target })),
+    sticky: Type.Optional(Type.Boolean()),
+    complexity: Type.Optional(
+      Type.Object({ standard: Type.Optional(Share), frontier: Type.Optional(Share) }, closed),
+    ),
+    hedge: Type.Optional(
+      Type.Object(
+        {
+          delay: Type.Optional(
+            Type.Union([Type.Literal('p95'), Duration], { expects: 'p95, or a duration such as 500ms' }),
+          ),
+          maxShare: Type.Optional(Share),
+        },
+        closed,
+      ),
+    ),
+    retries: Type.Optional(Type.Integer({ minimum: 0, maximum: 10, expects: 'an integer between 0 and 10' })),
   },
   closed,
 );
 
 const Policy = Type.Object(
   {
-    keywords: Type.Optional(Type.Array(Text)),
-    allow: Type.Optional(Type.Array(Text)),
+    keywords: Type.Optional(
+      Type.Array(Type.String({ pattern: '\\S', maxLength: 200, expects: 'a word or words' }), {
+        minItems: 1,
+      }),
+    ),
+    allow: Type.Optional(Type.Array(Pattern, { minItems: 1 })),
+    deny: Type.Optional(Type.Array(Pattern, { minItems: 1 })),
     maxPrice: Type.Optional(Type.Object({ input: Type.Optional(Usd), output: Type.Optional(Usd) }, closed)),
     strategy: Type.Optional(Strategy),
-    tier: Type.Optional(Name),
+    tier: Type.Optional(Tier),
   },
   closed,
 );
@@ -215,7 +254,13 @@ export type GatewayOptions = Type.Static<typeof ConfigSchema>;
 export type ProviderOptions = Type.Static<typeof Provider>;
 /** One entry of `models` as written. */
 export type ModelOptions = Type.Static<typeof Model>;
+/** One entry of `routes` as written. */
+export type RouteOptions = Type.Static<typeof Route>;
+/** One entry of `policies` as written. */
+export type PolicyOptions = Type.Static<typeof Policy>;
 /** A price as written, in USD. */
 export type PriceOptions = Type.Static<typeof Price>;
+/** Limits as written, of a provider or a key. */
+export type LimitsOptions = Type.Static<typeof Limits>;
 /** A duration as written. */
 export type DurationOption = Type.Static<typeof Duration>;

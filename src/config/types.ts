@@ -1,4 +1,7 @@
+import type { StrategyName, Tier } from '../routing/names.js';
 import type { ProviderType } from '../upstream/presets.js';
+
+export type { StrategyName, Tier };
 
 /** A complete configuration: every default filled in, durations in integer milliseconds, sizes in bytes. */
 export interface Config {
@@ -14,6 +17,8 @@ export interface Config {
   readonly providers: Readonly<Record<string, ProviderConfig>>;
   /** By name; the object has no prototype. */
   readonly routes: Readonly<Record<string, RouteConfig>>;
+  /** By name; the object has no prototype. */
+  readonly policies: Readonly<Record<string, PolicyConfig>>;
   /** The route for models nothing else knows; null: they are a 404. */
   readonly defaultRoute: string | null;
   /** What happens upstream when the client leaves. */
@@ -40,6 +45,8 @@ export interface KeyConfig {
   readonly scopes: readonly ('proxy' | 'read')[];
   /** The only routes the key may use; null: all, and every model. */
   readonly routes: readonly string[] | null;
+  /** The policy that holds for every request of the key. */
+  readonly policy: string | null;
 }
 
 /** One upstream account. */
@@ -50,12 +57,18 @@ export interface ProviderConfig {
   readonly baseUrl: string;
   readonly apiKey: string | null;
   readonly timeouts: TimeoutsConfig;
-  /** Declared models by id; empty: any model is accepted. The object has no prototype. */
+  /** Declared models by id; empty, and nothing discovered: any model is accepted. The object has no prototype. */
   readonly models: Readonly<Record<string, ModelConfig>>;
   /** Whether `stream_options.include_usage` may be asked of it. */
   readonly streamUsage: boolean;
   /** The most connections that may be open at once; null: as many as there are calls. */
   readonly connections: number | null;
+  /** What the account may be sent; null: only what the provider itself tells is kept to. */
+  readonly limits: LimitsConfig | null;
+  /** When a target that keeps failing is left alone; null: never. */
+  readonly breaker: BreakerConfig | null;
+  /** Milliseconds between two readings of the provider's own list of models; null: it is not read. */
+  readonly discover: number | null;
   /** Only for type `echo`. */
   readonly echo: EchoConfig | null;
 }
@@ -72,6 +85,25 @@ export interface TimeoutsConfig {
   readonly total: number;
 }
 
+/** The most that may be sent to an account; null is no bound. Windows slide: the limit holds for any minute, any 24 hours. */
+export interface LimitsConfig {
+  readonly requestsPerMinute: number | null;
+  readonly tokensPerMinute: number | null;
+  readonly requestsPerDay: number | null;
+  readonly tokensPerDay: number | null;
+  /** Calls under way at once. */
+  readonly concurrency: number | null;
+}
+
+/** When a target counts as broken. Durations are milliseconds. */
+export interface BreakerConfig {
+  /** So many failures in a row; or half of at least twice as many calls within `windowMs`. */
+  readonly failures: number;
+  readonly windowMs: number;
+  /** How long the target is left alone; doubled each time the call after it fails, up to ten times as long. */
+  readonly openMs: number;
+}
+
 /** One declared model of a provider. */
 export interface ModelConfig {
   readonly id: string;
@@ -79,6 +111,8 @@ export interface ModelConfig {
   readonly alias: string | null;
   /** Size of the context window, in tokens. */
   readonly context: number | null;
+  /** Null counts as `standard`. */
+  readonly tier: Tier | null;
   readonly price: Price | null;
 }
 
@@ -110,7 +144,54 @@ export interface EchoConfig {
 /** A name that clients use as `model`. */
 export interface RouteConfig {
   readonly name: string;
-  readonly strategy: 'priority';
-  /** `provider/model`, in order; the provider ends at the first `/`. */
+  readonly strategy: StrategyName;
+  /** `provider/model`, in order and each once; the provider ends at the first `/`. */
   readonly targets: readonly string[];
+  /** Relative shares for `weighted`, by target; a target without one has 1. The object has no prototype. */
+  readonly weights: Readonly<Record<string, number>>;
+  /** Whether a session stays on the target that answered it, while that is usable. */
+  readonly sticky: boolean;
+  readonly complexity: ThresholdsConfig;
+  /** Null: nobody waits for a target to become free. */
+  readonly queue: QueueConfig | null;
+  /** Null: no request is sent twice to be faster. */
+  readonly hedge: HedgeConfig | null;
+  /** How often an exchange may try targets again that it has tried already. */
+  readonly retries: number;
+}
+
+/** From which complexity score on a request belongs to the tier; below both it is `local`. */
+export interface ThresholdsConfig {
+  readonly standard: number;
+  readonly frontier: number;
+}
+
+/** How long requests may wait for a target, in milliseconds, and how many of them. */
+export interface QueueConfig {
+  readonly maxWait: number;
+  readonly maxSize: number;
+}
+
+/** When the next target is asked although the first may still answer. */
+export interface HedgeConfig {
+  /** Milliseconds without content, or the 95th percentile of what the target usually needs. */
+  readonly delay: number | 'p95';
+  /** The largest part of the route's requests that may be sent twice, from 0 to 1. */
+  readonly maxShare: number;
+}
+
+/** A named constraint on routing. */
+export interface PolicyConfig {
+  readonly name: string;
+  /** Words, any of which in the last user message selects the policy. */
+  readonly keywords: readonly string[];
+  /** Patterns for targets, `*` is any text; null: every target. */
+  readonly allow: readonly string[] | null;
+  readonly deny: readonly string[];
+  /** Integer nano-USD per million tokens; null: no ceiling. */
+  readonly maxPrice: { readonly input: number | null; readonly output: number | null };
+  /** Null: the route's. */
+  readonly strategy: StrategyName | null;
+  /** The tier to start at; null: what the strategy says. */
+  readonly tier: Tier | null;
 }

@@ -10,8 +10,6 @@ const otherThan =
   (supported: unknown): Refused =>
   (value) =>
     value !== supported;
-const nonEmpty: Refused = (value) =>
-  typeof value === 'object' && value !== null && Object.keys(value).length > 0;
 
 /**
  * What the schema describes but the gateway does not do yet: refused, so that no key is accepted and ignored.
@@ -23,15 +21,7 @@ const unsupported: readonly (readonly [pattern: string, refused: Refused])[] = [
   ['database.retention', always],
   ['keys.*.limits', always],
   ['keys.*.budget', always],
-  ['keys.*.policy', always],
   ['keys.*.scopes.*', is('admin')],
-  ['providers.*.limits', always],
-  ['providers.*.breaker', always],
-  ['providers.*.discover', is(true)],
-  ['providers.*.models.*.tier', always],
-  ['routes.*.queue', always],
-  ['routes.*.strategy', otherThan('priority')],
-  ['policies', nonEmpty],
   ['passthroughProvider', always],
   ['disconnect', otherThan('abort')],
   ['clientTimeout', always],

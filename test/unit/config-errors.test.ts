@@ -105,6 +105,13 @@ check('durations and sizes are well-formed and in range', [
   [{ drainTimeout: 2 ** 31 }, `drainTimeout ${TIMER}`],
   [lab({ timeouts: { total: '25d' } }), `providers.lab.timeouts.total ${TIMER}`],
   [lab({ timeouts: { idle: '0s' } }), 'providers.lab.timeouts.idle must be longer than 0'],
+  [lab({ breaker: { window: 0 } }), 'providers.lab.breaker.window must be longer than 0'],
+  [lab({ breaker: { open: '0ms' } }), 'providers.lab.breaker.open must be longer than 0'],
+  [
+    lab({ breaker: true, limits: { requestsPerMinute: 0 } }),
+    'providers.lab.limits.requestsPerMinute must be a positive integer, got 0',
+    'providers.lab.breaker must be an object, or false for no breaker, got true',
+  ],
   [echo({ latency: '30d' }), `providers.e.latency ${TIMER}`],
   [echo({ wordDelay: 'x' }), `providers.e.wordDelay ${DURATION}, got "x"`],
   [
@@ -200,6 +207,54 @@ check('names refer to something', [
   [key({ scopes: [] }), 'keys[0].scopes must not be empty'],
 ]);
 
+check('routes and policies hold what they can mean', [
+  [
+    route({ strategy: 'random' }),
+    'routes.r.strategy must be one of priority, cheapest, fastest, round-robin, weighted, complexity, got "random"',
+  ],
+  [route({ targets: ['e/echo', 'e/echo'] }), 'routes.r.targets[1] is "e/echo", which is there already'],
+  [
+    route({ weights: { 'e/echo': 0 } }),
+    'routes.r.weights["e/echo"] must be a number above 0 and up to 1000000, got 0',
+  ],
+  [route({ weights: { 'e/x': 1 } }), 'routes.r.weights["e/x"] is not one of the targets of the route'],
+  [route({ weights: { echo: 1 } }), 'routes.r.weights.echo is not a target written provider/model'],
+  [route({ sticky: 'yes' }), 'routes.r.sticky must be true or false, got "yes"'],
+  [
+    route({ complexity: { standard: 2 } }),
+    'routes.r.complexity.standard must be a number between 0 and 1, got 2',
+  ],
+  [route({ complexity: { standard: 0.8 } }), 'routes.r.complexity has standard (0.8) above frontier (0.7)'],
+  [route({ queue: { maxWait: '30d' } }), `routes.r.queue.maxWait ${TIMER}`],
+  [route({ queue: { maxSize: 0 } }), 'routes.r.queue.maxSize must be a positive integer, got 0'],
+  [
+    route({ hedge: { delay: 'p99' } }),
+    'routes.r.hedge.delay must be p95, or a duration such as 500ms, got "p99"',
+  ],
+  [route({ retries: 11 }), 'routes.r.retries must be an integer between 0 and 10, got 11'],
+  [
+    labModels({ m: { tier: 'huge' } }),
+    'providers.lab.models.m.tier must be one of local, standard, frontier, got "huge"',
+  ],
+  [
+    lab({ discover: 'often' }),
+    'providers.lab.discover must be true, false, or a duration such as 10m, got "often"',
+  ],
+  [lab({ discover: 10 }), 'providers.lab.discover must be at least 1s'],
+  [echo({ discover: true }), 'providers.e.discover is not for type echo, which uses no network'],
+  [{ policies: { p: { keywords: [' '] } } }, 'policies.p.keywords[0] must be a word or words, got " "'],
+  [{ policies: { p: { allow: [] } } }, 'policies.p.allow must not be empty'],
+  [
+    { policies: { p: { deny: ['echo'] } } },
+    'policies.p.deny[0] is "echo", which is neither a target nor a pattern such as groq/*',
+  ],
+  [
+    { policies: { p: { allow: ['grok/*'] } } },
+    'policies.p.allow[0] names the provider "grok", which is not configured (configured: echo)',
+  ],
+  [key({ policy: 'p' }), 'keys[0].policy names the policy "p", which is not configured (none is configured)'],
+]);
+
 check('names refer to one thing only', [
   [
     {
@@ -255,17 +310,7 @@ check('what is not supported yet says so instead of being ignored', [
   [{ database: { retention: {} } }, `database.retention ${UNSUPPORTED}`],
   [key({ limits: { requestsPerMinute: 1 } }), `keys[0].limits ${UNSUPPORTED}`],
   [key({ budget: { usd: 1, per: 'month' } }), `keys[0].budget ${UNSUPPORTED}`],
-  [key({ policy: 'p' }), `keys[0].policy ${UNSUPPORTED}`],
   [key({ scopes: ['read', 'admin'] }), `keys[0].scopes[1] ${UNSUPPORTED}`],
-  [lab({ limits: { concurrency: 1 } }), `providers.lab.limits ${UNSUPPORTED}`],
-  [lab({ breaker: { failures: 1 } }), `providers.lab.breaker ${UNSUPPORTED}`],
-  [lab({ discover: true }), `providers.lab.discover ${UNSUPPORTED}`],
-  [labModels({ m: { tier: 't' } }), `providers.lab.models.m.tier ${UNSUPPORTED}`],
-  [route({ queue: { maxWait: '1s' } }), `routes.r.queue ${UNSUPPORTED}`],
-  ...['cheapest', 'fastest', 'round-robin', 'weighted', 'complexity'].map(
-    (strategy): Row => [route({ strategy }), `routes.r.strategy ${UNSUPPORTED}`],
-  ),
-  [{ policies: { p: {} } }, `policies ${UNSUPPORTED}`],
   [{ passthroughProvider: 'e' }, `passthroughProvider ${UNSUPPORTED}`],
   [{ disconnect: 'drain' }, `disconnect ${UNSUPPORTED}`],
   [{ clientTimeout: '5s' }, `clientTimeout ${UNSUPPORTED}`],

@@ -27,13 +27,17 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
           baseUrl: '',
           apiKey: null,
           timeouts: { connect: 5000, firstByte: 120_000, idle: 60_000, total: 600_000 },
-          models: { echo: { id: 'echo', alias: null, context: null, price: null } },
+          models: { echo: { id: 'echo', alias: null, context: null, tier: null, price: null } },
           streamUsage: true,
           connections: null,
+          discover: null,
+          limits: null,
+          breaker: { failures: 5, windowMs: 60_000, openMs: 30_000 },
           echo: { latency: 0, wordDelay: 0, fail: null, failAfter: null, retryAfter: null },
         },
       },
       routes: {},
+      policies: {},
       defaultRoute: null,
       disconnect: 'abort',
       bodyLimit: 33_554_432,
@@ -47,7 +51,7 @@ test('every key that a user can set arrives in its normalised form', () => {
     server: { host: '::', port: 0 },
     database: { path: ':memory:', durability: 'relaxed', capture: 'none' },
     keys: [
-      { name: 'web', key: KEY, scopes: ['proxy', 'read', 'proxy'], routes: ['fast'] },
+      { name: 'web', key: KEY, scopes: ['proxy', 'read', 'proxy'], routes: ['fast'], policy: 'code' },
       { name: 'ops', key: `${KEY}2` },
     ],
     anonymous: 'anywhere',
@@ -61,6 +65,7 @@ test('every key that a user can set arrives in its normalised form', () => {
           'org/big.model': {
             alias: 'big',
             context: 131_072,
+            tier: 'frontier',
             price: { input: 0.05, output: 0.1, request: 2 },
           },
           free: { price: {} },
@@ -68,15 +73,36 @@ test('every key that a user can set arrives in its normalised form', () => {
         },
         streamUsage: false,
         connections: 4,
-        discover: false,
+        discover: '5m',
+        limits: { requestsPerMinute: 30, tokensPerDay: 1_000_000 },
+        breaker: { failures: 2, window: '10s', open: 500 },
       },
       fake: { type: 'echo', latency: '200ms', wordDelay: 20, fail: 429, retryAfter: '2s', failAfter: 3 },
     },
     routes: {
-      fast: { strategy: 'priority', targets: ['lab/org/big.model', 'fake/echo'] },
+      fast: {
+        strategy: 'weighted',
+        targets: ['lab/org/big.model', 'fake/echo'],
+        weights: { 'fake/echo': 2.5 },
+        sticky: true,
+        complexity: { frontier: 0.9 },
+        queue: { maxWait: '5s' },
+        hedge: { delay: '500ms' },
+        retries: 0,
+      },
       other: { targets: ['fake/echo'] },
     },
-    policies: {},
+    policies: {
+      code: {
+        keywords: ['function'],
+        allow: ['lab/*'],
+        deny: ['*/free'],
+        maxPrice: { output: 10 },
+        strategy: 'cheapest',
+        tier: 'local',
+      },
+      any: {},
+    },
     defaultRoute: 'fast',
     disconnect: 'abort',
     bodyLimit: '1MB',
@@ -87,8 +113,8 @@ test('every key that a user can set arrives in its normalised form', () => {
   assert.deepEqual(config.server, { host: '::', port: 0 });
   assert.deepEqual(config.database, { path: ':memory:', durability: 'relaxed', capture: 'none' });
   assert.deepEqual(config.keys, [
-    { name: 'web', key: KEY, scopes: ['proxy', 'read'], routes: ['fast'] },
-    { name: 'ops', key: `${KEY}2`, scopes: ['proxy'], routes: null },
+    { name: 'web', key: KEY, scopes: ['proxy', 'read'], routes: ['fast'], policy: 'code' },
+    { name: 'ops', key: `${KEY}2`, scopes: ['proxy'], routes: null, policy: null },
   ]);
   assert.equal(config.anonymous, 'anywhere');
   assert.deepEqual(plain(config.providers.lab), {
@@ -102,18 +128,29 @@ test('every key that a user can set arrives in its normalised form', () => {
         id: 'org/big.model',
         alias: 'big',
         context: 131_072,
+        tier: 'frontier',
         price: { ...nothing, input: 50_000_000, output: 100_000_000, request: 2_000_000_000 },
       },
-      free: { id: 'free', alias: null, context: null, price: null },
+      free: { id: 'free', alias: null, context: null, tier: null, price: null },
       zero: {
         id: 'zero',
         alias: null,
         context: null,
+        tier: null,
         price: { ...nothing, input: 0, output: null, request: null },
       },
     },
     streamUsage: false,
     connections: 4,
+    discover: 300_000,
+    limits: {
+      requestsPerMinute: 30,
+      tokensPerMinute: null,
+      requestsPerDay: null,
+      tokensPerDay: 1_000_000,
+      concurrency: null,
+    },
+    breaker: { failures: 2, windowMs: 10_000, openMs: 500 },
     echo: null,
   });
   assert.deepEqual(provider(config, 'fake').echo, {
@@ -124,8 +161,48 @@ test('every key that a user can set arrives in its normalised form', () => {
     retryAfter: 2000,
   });
   assert.deepEqual(plain(config.routes), {
-    fast: { name: 'fast', strategy: 'priority', targets: ['lab/org/big.model', 'fake/echo'] },
-    other: { name: 'other', strategy: 'priority', targets: ['fake/echo'] },
+    fast: {
+      name: 'fast',
+      strategy: 'weighted',
+      targets: ['lab/org/big.model', 'fake/echo'],
+      weights: { 'fake/echo': 2.5 },
+      sticky: true,
+      complexity: { standard: 0.3, frontier: 0.9 },
+      queue: { maxWait: 5000, maxSize: 100 },
+      hedge: { delay: 500, maxShare: 0.1 },
+      retries: 0,
+    },
+    other: {
+      name: 'other',
+      strategy: 'priority',
+      targets: ['fake/echo'],
+      weights: {},
+      sticky: false,
+      complexity: { standard: 0.3, frontier: 0.7 },
+      queue: null,
+      hedge: null,
+      retries: 2,
+    },
+  });
+  assert.deepEqual(plain(config.policies), {
+    code: {
+      name: 'code',
+      keywords: ['function'],
+      allow: ['lab/*'],
+      deny: ['*/free'],
+      maxPrice: { input: null, output: 10_000_000_000 },
+      strategy: 'cheapest',
+      tier: 'local',
+    },
+    any: {
+      name: 'any',
+      keywords: [],
+      allow: null,
+      deny: [],
+      maxPrice: { input: null, output: null },
+      strategy: null,
+      tier: null,
+    },
   });
   assert.equal(config.defaultRoute, 'fast');
   assert.equal(config.bodyLimit, 1_000_000);
@@ -139,6 +216,21 @@ test('database false turns the ledger off', () => {
 test('an echo provider that declares models has only those', () => {
   const config = parseConfig({ providers: { e: { type: 'echo', models: { small: {} } } } }, {});
   assert.deepEqual(Object.keys(provider(config, 'e').models), ['small']);
+});
+
+test('a breaker can be turned off, or changed in part', () => {
+  const { providers } = parseConfig(
+    {
+      providers: {
+        off: { type: 'ollama', breaker: false },
+        part: { type: 'ollama', breaker: { failures: 1 }, limits: {} },
+      },
+    },
+    {},
+  );
+  assert.equal(providers.off?.breaker, null);
+  assert.deepEqual(providers.part?.breaker, { failures: 1, windowMs: 60_000, openMs: 30_000 });
+  assert.equal(providers.part?.limits, null);
 });
 
 test('a provider that declares no models accepts any target', () => {

@@ -175,12 +175,14 @@ test('with nothing known about why, a second is a good time to wait', () => {
 });
 
 function routerWithBlocks(...blocks: [key: string, why: 'rate_limited' | 'model_missing', until: number][]) {
-  const { providers } = parseConfig(
-    { providers: { lab: { type: 'openai-compatible', baseUrl: 'http://127.0.0.1:1/v1' } } },
+  const config = parseConfig(
+    {
+      providers: { lab: { type: 'openai-compatible', baseUrl: 'http://127.0.0.1:1/v1' } },
+      routes: { main: { targets: ['lab/a', 'lab/b'] } },
+    },
     {},
   );
-  const routes = { main: { name: 'main', strategy: 'priority', targets: ['lab/a', 'lab/b'] } } as const;
-  const made = createRouter({ providers, routes, defaultRoute: null });
+  const made = createRouter(config);
   for (const block of blocks) made.availability.block(...block);
   return made;
 }
