@@ -1,8 +1,8 @@
 import type { EndReason } from '../exchange.js';
 import type { Obstacle } from '../routing/availability.js';
-import { clampCooldown, retryAfterMs } from './retry-after.js';
-
-type Headers = Record<string, string | string[] | undefined>;
+import type { ProviderType } from './presets.js';
+import { readCooldown } from './rate-limit/read.js';
+import { type Cooldown, cooldown, type Headers } from './rate-limit/retry-after.js';
 
 /** Why an attempt gave no answer. */
 export type Failure =
@@ -17,10 +17,17 @@ export type Failure =
 export interface Verdict {
   /** `larger`: only a target with a larger declared context may be tried next. */
   action: 'stop' | 'next' | 'larger' | 'without_stream_options';
-  effect: { obstacle: Obstacle; scope: 'provider' | 'target'; forMs: number } | null;
+  effect: Effect | null;
 }
 
-const MINUTE_MS = 60_000;
+/** What keeps the target, or its whole provider, from being used: for how long, and what says so. */
+export interface Effect extends Cooldown {
+  obstacle: Obstacle;
+  scope: 'provider' | 'target';
+}
+
+const BLOCK_MS = 5 * 60_000;
+/** For a 429 that does not say when to come back. */
 const RATE_LIMIT_DEFAULT_MS = 5_000;
 const stop: Verdict = { action: 'stop', effect: null };
 const next: Verdict = { action: 'next', effect: null };
@@ -30,19 +37,25 @@ const transient = new Set([408, 409, 425]);
 
 /**
  * What to do about a failed attempt. Pure; `now` is epoch milliseconds.
- * `asked` tells that the gateway added `stream_options` to the request by itself.
+ * `asked` tells that the gateway added `stream_options` to the request by itself. The provider's `type` says how it
+ * speaks of its rate limits.
  */
-export function classify(failure: Failure, now: number, asked: { streamOptions: boolean }): Verdict {
+export function classify(
+  failure: Failure,
+  now: number,
+  asked: { streamOptions: boolean },
+  type: ProviderType = 'openai-compatible',
+): Verdict {
   if (failure.kind === 'cancelled') return stop;
   if (failure.kind === 'broken') return next;
   const { status, headers } = failure;
   if (status === 429) {
-    const forMs = retryAfterMs(headers, now) ?? clampCooldown(RATE_LIMIT_DEFAULT_MS);
-    return { action: 'next', effect: { obstacle: 'rate_limited', scope: 'target', forMs } };
+    const asks = readCooldown(type, headers, failure.body, now) ?? cooldown(RATE_LIMIT_DEFAULT_MS, 'default');
+    return { action: 'next', effect: { obstacle: 'rate_limited', scope: 'target', ...asks } };
   }
-  if (status === 401 || status === 403) return blocked('quarantined', 'provider');
-  if (status === 402) return blocked('payment_required', 'provider');
-  if (status === 404) return blocked('model_missing', 'target');
+  if (status === 401 || status === 403) return blocked('quarantined', 'provider', status);
+  if (status === 402) return blocked('payment_required', 'provider', status);
+  if (status === 404) return blocked('model_missing', 'target', status);
   if (status >= 500 || transient.has(status)) return next;
   if (asked.streamOptions && (status === 400 || status === 422) && failure.body.includes('stream_options')) {
     return { action: 'without_stream_options', effect: null };
@@ -51,8 +64,8 @@ export function classify(failure: Failure, now: number, asked: { streamOptions: 
   return stop;
 }
 
-function blocked(obstacle: Obstacle, scope: 'provider' | 'target'): Verdict {
-  return { action: 'next', effect: { obstacle, scope, forMs: 5 * MINUTE_MS } };
+function blocked(obstacle: Obstacle, scope: Effect['scope'], status: number): Verdict {
+  return { action: 'next', effect: { obstacle, scope, forMs: BLOCK_MS, source: `http_${status}` } };
 }
 
 /** Providers say it in different words; OpenAI's code is `context_length_exceeded`. */

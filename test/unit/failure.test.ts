@@ -18,8 +18,8 @@ function answered(status: number, body = '{}', headers: Record<string, string> =
   return { kind: 'answer', status, headers, body: Buffer.from(body) };
 }
 
-function limited(forMs: number): Verdict {
-  return { action: 'next', effect: { obstacle: 'rate_limited', scope: 'target', forMs } };
+function limited(forMs: number, source = 'retry-after'): Verdict {
+  return { action: 'next', effect: { obstacle: 'rate_limited', scope: 'target', forMs, source } };
 }
 
 const tooLong = {
@@ -43,22 +43,34 @@ const table: [name: string, failure: Failure, verdict: Verdict][] = [
   [
     '401',
     answered(401),
-    { action: 'next', effect: { obstacle: 'quarantined', scope: 'provider', forMs: 5 * MINUTE } },
+    {
+      action: 'next',
+      effect: { obstacle: 'quarantined', scope: 'provider', forMs: 5 * MINUTE, source: 'http_401' },
+    },
   ],
   [
     '403',
     answered(403),
-    { action: 'next', effect: { obstacle: 'quarantined', scope: 'provider', forMs: 5 * MINUTE } },
+    {
+      action: 'next',
+      effect: { obstacle: 'quarantined', scope: 'provider', forMs: 5 * MINUTE, source: 'http_403' },
+    },
   ],
   [
     '402',
     answered(402),
-    { action: 'next', effect: { obstacle: 'payment_required', scope: 'provider', forMs: 5 * MINUTE } },
+    {
+      action: 'next',
+      effect: { obstacle: 'payment_required', scope: 'provider', forMs: 5 * MINUTE, source: 'http_402' },
+    },
   ],
   [
     '404',
     answered(404),
-    { action: 'next', effect: { obstacle: 'model_missing', scope: 'target', forMs: 5 * MINUTE } },
+    {
+      action: 'next',
+      effect: { obstacle: 'model_missing', scope: 'target', forMs: 5 * MINUTE, source: 'http_404' },
+    },
   ],
   ['408', answered(408), next],
   ['409', answered(409), next],
@@ -70,7 +82,7 @@ const table: [name: string, failure: Failure, verdict: Verdict][] = [
   ['a broken connection', transportFailure(new Error('gone'), null), next],
   ['a timeout', { kind: 'broken', endReason: 'first_byte_timeout', message: '', status: null }, next],
   ['a client that left', { kind: 'cancelled' }, stop],
-  ['429 without a word', answered(429), limited(5_000)],
+  ['429 without a word', answered(429), limited(5_000, 'default')],
   ['429 with seconds', answered(429, '{}', { 'retry-after': '7' }), limited(7_000)],
   ['429 with a fraction', answered(429, '{}', { 'retry-after': '1.5' }), limited(1_500)],
   [
@@ -83,12 +95,31 @@ const table: [name: string, failure: Failure, verdict: Verdict][] = [
     answered(429, '{}', { 'retry-after': 'Sun, 01 Mar 2026 11:00:00 GMT' }),
     limited(1_000),
   ],
-  ['429 with milliseconds', answered(429, '{}', { 'retry-after-ms': '2500' }), limited(2_500)],
+  [
+    '429 with milliseconds',
+    answered(429, '{}', { 'retry-after-ms': '2500' }),
+    limited(2_500, 'retry-after-ms'),
+  ],
   ['429 with zero', answered(429, '{}', { 'retry-after': '0' }), limited(1_000)],
   ['429 with a billion seconds', answered(429, '{}', { 'retry-after': '1000000000' }), limited(60 * MINUTE)],
-  ['429 with a negative number', answered(429, '{}', { 'retry-after': '-3' }), limited(5_000)],
-  ['429 with garbage', answered(429, '{}', { 'retry-after': 'soon 5' }), limited(5_000)],
+  ['429 with a negative number', answered(429, '{}', { 'retry-after': '-3' }), limited(5_000, 'default')],
+  ['429 with garbage', answered(429, '{}', { 'retry-after': 'soon 5' }), limited(5_000, 'default')],
 ];
+
+test('a 429 is read in the dialect of its provider', () => {
+  const headers = { 'x-ratelimit-remaining-tokens-minute': '0', 'x-ratelimit-reset-tokens-minute': '11.38' };
+  const failure = answered(429, '{}', headers);
+  const asked = { streamOptions: false };
+  const expected = limited(11_380, 'x-ratelimit-reset-tokens-minute');
+  assert.deepEqual(classify(failure, NOW, asked, 'cerebras'), expected);
+  assert.deepEqual(classify(failure, NOW, asked), expected, 'of a provider nobody knows all are tried');
+  assert.deepEqual(classify(failure, NOW, asked, 'groq'), limited(5_000, 'default'));
+});
+
+test('a 429 whose text says when to come back is believed', () => {
+  const body = '{"error":{"message":"Rate limit reached. Please try again in 7.5s."}}';
+  assert.deepEqual(classify(answered(429, body), NOW, { streamOptions: false }), limited(7_500, 'body'));
+});
 
 for (const [name, failure, verdict] of table) {
   test(`${name} is classified as ${verdict.action}`, () => {

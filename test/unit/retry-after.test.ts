@@ -2,17 +2,32 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
-  clampCooldown,
+  cooldown,
+  type Headers,
   MAX_COOLDOWN_MS,
   MIN_COOLDOWN_MS,
-  retryAfterMs,
-} from '../../src/upstream/retry-after.js';
+  retryAfter,
+} from '../../src/upstream/rate-limit/retry-after.js';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
 
+function retryAfterMs(headers: Headers, now: number): number | null {
+  return retryAfter(headers, now)?.forMs ?? null;
+}
+
 test('the bounds are one second and one hour', () => {
   assert.deepEqual([MIN_COOLDOWN_MS, MAX_COOLDOWN_MS], [1_000, 3_600_000]);
-  assert.deepEqual([0, 999, 1_000.2, 3_600_001].map(clampCooldown), [1_000, 1_000, 1_001, 3_600_000]);
+  const bounded = [0, 999, 1_000.2, 3_600_001].map((ms) => cooldown(ms, 'body').forMs);
+  assert.deepEqual(bounded, [1_000, 1_000, 1_001, 3_600_000]);
+});
+
+test('the header that was believed is named', () => {
+  const both = { 'retry-after-ms': '1200', 'retry-after': '2' };
+  assert.deepEqual(retryAfter(both, NOW), { forMs: 1_200, source: 'retry-after-ms' });
+  const unreadable = { 'retry-after-ms': 'later', 'retry-after': '2' };
+  assert.deepEqual(retryAfter(unreadable, NOW), { forMs: 2_000, source: 'retry-after' });
+  const date = { 'retry-after': 'Sun, 01 Mar 2026 12:00:30 GMT' };
+  assert.deepEqual(retryAfter(date, NOW), { forMs: 30_000, source: 'retry-after' });
 });
 
 test('milliseconds win over seconds', () => {
@@ -31,6 +46,7 @@ test('both forms of an HTTP date and an ISO date are understood', () => {
     'Sunday, 01-Mar-26 12:01:00 GMT',
     '2026-03-01T12:01:00Z',
     '2026-03-01T14:01:00+02:00',
+    '2026-03-01T12:01:00',
   ];
   for (const date of dates) assert.equal(retryAfterMs({ 'retry-after': date }, NOW), 60_000, date);
 });
