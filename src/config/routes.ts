@@ -1,10 +1,10 @@
+import { defaultThresholds } from '../routing/complexity.js';
 import type { Path, Problems } from './problems.js';
 import { nanoUsd } from './providers.js';
 import type { PolicyOptions, RouteOptions } from './schema.js';
 import { timer } from './timer.js';
 import type { HedgeConfig, PolicyConfig, QueueConfig, RouteConfig, ThresholdsConfig } from './types.js';
 
-const THRESHOLDS: ThresholdsConfig = { standard: 0.3, frontier: 0.7 };
 const QUEUE: QueueConfig = { maxWait: 30_000, maxSize: 100 };
 const HEDGE: HedgeConfig = { delay: 'p95', maxShare: 0.1 };
 const RETRIES = 2;
@@ -33,7 +33,7 @@ export function completeRoutes(
 }
 
 function thresholds(given: RouteOptions['complexity'], path: Path, problems: Problems): ThresholdsConfig {
-  const complete = { ...THRESHOLDS, ...given };
+  const complete = { ...defaultThresholds, ...given };
   if (complete.standard > complete.frontier) {
     problems.add(path, `has standard (${complete.standard}) above frontier (${complete.frontier})`);
   }

@@ -1,7 +1,13 @@
 import type { Config } from '../config.js';
-import { GatewayError } from '../errors.js';
 import { type Availability, createAvailability } from './availability.js';
-import { buildTable, type Entry, type ListedModel } from './table.js';
+import { begin, choose, type Plan } from './choose.js';
+import { costEstimator } from './estimate-cost.js';
+import type { RequestFacts } from './facts.js';
+import { createLearned, type Learned } from './learned.js';
+import { createObserver, type Observer } from './observe.js';
+import { createPolicies } from './policies.js';
+import { buildTable, type Entry, type ListedModel, type Target } from './table.js';
+import { notAllowed, notFound } from './unknown-model.js';
 
 /** The only routes a caller may use; null means that it may use everything. */
 type Allowed = ReadonlySet<string> | null;
@@ -13,23 +19,62 @@ export interface Router {
    * nowhere, and `insufficient_permissions` when it leads, or may lead, past the routes that are allowed.
    */
   resolve(model: string, allowed: Allowed): Entry;
+  /**
+   * Which targets to try for a request, and why not the others, at `now` (epoch ms). Changes nothing. Throws a
+   * `GatewayError` 400 for a policy that is not configured.
+   */
+  plan(entry: Entry, facts: RequestFacts, now: number): Plan;
+  /** The plan is carried out, right after it was made: turns are taken. A dry run leaves this out. */
+  begin(plan: Plan, now: number): void;
+  /** What the request will probably cost at a target, integer nano-USD, as `cheapest` sees it; null without a price. */
+  estimate(plan: Plan, target: Target): number | null;
+  /** Is told what became of requests. */
+  readonly observe: Observer;
+  /** What earlier requests have taught. */
+  readonly learned: Learned;
   /** What a caller can name. One that is bound to routes sees nothing else. */
   models(allowed: Allowed): readonly ListedModel[];
+  /** From now on the provider has these models, besides those that are declared. */
+  discovered(provider: string, models: readonly string[]): void;
   readonly availability: Availability;
   /** Whether at least one provider, and one of its declared models, is free at `now` (epoch ms). */
   usable(now: number): boolean;
 }
 
-/** Builds the router of a configuration. */
-export function createRouter(config: Pick<Config, 'providers' | 'routes' | 'defaultRoute'>): Router {
-  const table = buildTable(config);
-  const fallback = config.defaultRoute === null ? null : table.resolve(config.defaultRoute);
-  const availability = createAvailability();
+/** The parts of a configuration that decide where requests go. */
+export type RouterConfig = Pick<Config, 'providers' | 'routes' | 'defaultRoute'> &
+  Partial<Pick<Config, 'keys' | 'policies'>>;
+
+/** Builds the router of a configuration. `random` is from 0 to 1. */
+export function createRouter(config: RouterConfig, random: () => number = Math.random): Router {
+  const lists = new Map<string, readonly string[]>();
+  let table = buildTable(config);
+  const policies = createPolicies(config);
+  const learned = createLearned();
+  const availability = createAvailability(config);
+
+  function fallback(): Entry | null {
+    return config.defaultRoute === null ? null : table.resolve(config.defaultRoute);
+  }
+
   return {
     availability,
+    learned,
+    observe: createObserver(learned),
+    plan(entry, facts, now) {
+      const policy = policies.resolve(facts);
+      return choose({ entry, facts, policy, availability, learned, now, random });
+    },
+    estimate: ({ entry, facts }, target) => costEstimator(entry, facts, learned)(target),
+    begin: (plan, now) => begin(plan, { learned, now, random }),
     models(allowed) {
       const models = table.models();
       return allowed === null ? models : models.filter(({ id, isRoute }) => isRoute && allowed.has(id));
+    },
+    discovered(provider, models) {
+      lists.set(provider, models);
+      // Requests that are under way keep the targets of the table they began with.
+      table = buildTable(config, lists);
     },
     usable(now) {
       return table
@@ -37,38 +82,10 @@ export function createRouter(config: Pick<Config, 'providers' | 'routes' | 'defa
         .some((target) => availability.blocked(target.provider.name, target.id, now) === null);
     },
     resolve(model, allowed) {
-      const entry = table.resolve(model) ?? fallback;
+      const entry = table.resolve(model) ?? fallback();
       if (allowed !== null && (entry?.route == null || !allowed.has(entry.route))) throw notAllowed(model);
       if (entry === null) throw notFound(config, model);
       return entry;
     },
   };
-}
-
-function notAllowed(model: string): GatewayError {
-  const message = `This API key may not use the model ${quote(model)}.`;
-  return new GatewayError('insufficient_permissions', message, { param: 'model' });
-}
-
-function notFound(config: Pick<Config, 'providers'>, model: string): GatewayError {
-  const message = `No route, alias or model is named ${quote(model)}. ${hint(config, model)}`;
-  return new GatewayError('model_not_found', message, { param: 'model' });
-}
-
-const MAX_QUOTED = 100;
-
-/** A caller's string, safe and short enough for an error message. */
-function quote(value: string): string {
-  return JSON.stringify(value.length > MAX_QUOTED ? `${value.slice(0, MAX_QUOTED)}…` : value);
-}
-
-function hint(config: Pick<Config, 'providers'>, model: string): string {
-  const providers = Object.values(config.providers);
-  const named = model.slice(0, Math.max(0, model.indexOf('/')));
-  if (named !== '' && !providers.some(({ name }) => name === named)) {
-    return `There is no provider ${quote(named)}; there are ${providers.map(({ name }) => name).join(', ')}.`;
-  }
-  const open = providers.find((provider) => Object.keys(provider.models).length === 0);
-  if (open === undefined || model.includes('/')) return 'GET /v1/models lists what there is.';
-  return `Address a provider's model as provider/model, for example ${quote(`${open.name}/${model}`)}.`;
 }

@@ -1,4 +1,6 @@
-import type { Config, ModelConfig, ProviderConfig } from '../config.js';
+import type { Config, ModelConfig, ProviderConfig, RouteConfig } from '../config.js';
+import { defaultThresholds, type Thresholds } from './complexity.js';
+import type { StrategyName } from './names.js';
 
 /** A provider and one of its models. */
 export interface Target {
@@ -12,10 +14,17 @@ export interface Target {
 
 /** Where a name that clients use as `model` leads. */
 export interface Entry {
+  /** The route's name, else the model id or the target that was named. */
+  readonly name: string;
   /** The route's name; null when the name is a target's own. */
   readonly route: string | null;
-  readonly strategy: string | null;
+  readonly strategy: StrategyName | null;
   readonly targets: readonly Target[];
+  /** Relative shares for `weighted`, by target; 1 for those that are not in it. */
+  readonly weights: ReadonlyMap<string, number>;
+  /** Whether a session stays on the target that answered it. */
+  readonly sticky: boolean;
+  readonly thresholds: Thresholds;
 }
 
 /** One line of `GET /v1/models`. */
@@ -27,43 +36,72 @@ export interface ListedModel {
 
 /** Every name that leads somewhere. */
 export interface Table {
-  /** First match wins: route, alias, `provider/model`, declared model id; null when there is none. */
+  /** First match wins: route, alias, `provider/model`, declared or discovered model id; null when there is none. */
   resolve(model: string): Entry | null;
   models(): readonly ListedModel[];
-  /** Every declared or routed target, and one stand-in for each provider that takes any model. */
+  /** Every declared, discovered or routed target, and one stand-in for each provider that takes any model. */
   targets(): readonly Target[];
 }
 
-/** Builds the table once; looking a name up costs a few map reads. */
-export function buildTable(config: Pick<Config, 'providers' | 'routes'>): Table {
+/** The models that providers have said they have, by the provider's name. */
+export type Discovered = ReadonlyMap<string, readonly string[]>;
+
+const noneDiscovered: Discovered = new Map();
+const noWeights: ReadonlyMap<string, number> = new Map();
+
+/** Builds the table once for each list of models; looking a name up costs a few map reads. */
+export function buildTable(
+  config: Pick<Config, 'providers' | 'routes'>,
+  discovered: Discovered = noneDiscovered,
+): Table {
   const providers = new Map(Object.values(config.providers).map((provider) => [provider.name, provider]));
-  const declared = new Map<string, Target>();
+  const known = new Map<string, Target>();
   const byModel = new Map<string, Target[]>();
   const byAlias = new Map<string, Target>();
   for (const provider of providers.values()) {
     for (const model of Object.values(provider.models)) {
-      const target = { id: `${provider.name}/${model.id}`, provider, model: model.id, declared: model };
-      declared.set(target.id, target);
-      byModel.set(model.id, [...(byModel.get(model.id) ?? []), target]);
+      const target = learn(provider, model.id, model);
       if (model.alias !== null) byAlias.set(model.alias, target);
+    }
+    for (const id of discovered.get(provider.name) ?? []) {
+      if (!known.has(`${provider.name}/${id}`)) learn(provider, id, null);
     }
   }
   const routes = new Map(Object.values(config.routes).map((route) => [route.name, routeEntry(route)]));
 
-  function routeEntry(route: Config['routes'][string]): Entry {
-    const targets = route.targets.map(addressed).filter((target) => target !== null);
-    return { route: route.name, strategy: route.strategy, targets };
+  function learn(provider: ProviderConfig, model: string, declared: ModelConfig | null): Target {
+    const target = { id: `${provider.name}/${model}`, provider, model, declared };
+    known.set(target.id, target);
+    const same = byModel.get(model);
+    if (same === undefined) byModel.set(model, [target]);
+    else same.push(target);
+    return target;
   }
 
-  /** The target that `provider/model` names. A provider that declares no models takes any model id. */
-  function addressed(id: string): Target | null {
-    const known = declared.get(id);
-    if (known !== undefined) return known;
+  function routeEntry(route: RouteConfig): Entry {
+    return {
+      name: route.name,
+      route: route.name,
+      strategy: route.strategy,
+      targets: route.targets.map((id) => known.get(id) ?? written(id)).filter((target) => target !== null),
+      weights: new Map(Object.entries(route.weights)),
+      sticky: route.sticky,
+      thresholds: route.complexity,
+    };
+  }
+
+  /** What `provider/model` names, whether the provider is known to have the model or not. */
+  function written(id: string): Target | null {
     const slash = id.indexOf('/');
     const provider = slash > 0 ? providers.get(id.slice(0, slash)) : undefined;
     const model = id.slice(slash + 1);
-    if (provider === undefined || model === '' || Object.keys(provider.models).length > 0) return null;
-    return { id, provider, model, declared: null };
+    return provider === undefined || model === '' ? null : { id, provider, model, declared: null };
+  }
+
+  /** The target that a client names: only providers without any list of models take any model. */
+  function addressed(id: string): Target | null {
+    const target = known.get(id) ?? written(id);
+    return target === null || known.has(id) || isOpen(target.provider) ? target : null;
   }
 
   return {
@@ -71,19 +109,18 @@ export function buildTable(config: Pick<Config, 'providers' | 'routes'>): Table 
       const route = routes.get(model);
       if (route !== undefined) return route;
       const target = byAlias.get(model) ?? addressed(model);
-      if (target !== null) return direct([target]);
+      if (target !== null) return direct(target.id, [target]);
       const targets = byModel.get(model);
-      return targets === undefined ? null : direct(targets);
+      return targets === undefined ? null : direct(model, targets);
     },
     targets() {
-      const open = [...providers.values()].filter((provider) => Object.keys(provider.models).length === 0);
-      const standIns = open.map((provider) => ({
+      const standIns = [...providers.values()].filter(isOpen).map((provider) => ({
         id: `${provider.name}/*`,
         provider,
         model: '*',
         declared: null,
       }));
-      return [...declared.values(), ...[...routes.values()].flatMap((entry) => entry.targets), ...standIns];
+      return [...known.values(), ...[...routes.values()].flatMap((entry) => entry.targets), ...standIns];
     },
     models() {
       const listed: ListedModel[] = [...routes.keys()].map((id) => ({
@@ -91,7 +128,7 @@ export function buildTable(config: Pick<Config, 'providers' | 'routes'>): Table 
         ownedBy: 'gateway',
         isRoute: true,
       }));
-      for (const [id, target] of [...byAlias, ...declared]) {
+      for (const [id, target] of [...byAlias, ...known]) {
         listed.push({ id, ownedBy: target.provider.name, isRoute: false });
       }
       return listed;
@@ -99,6 +136,19 @@ export function buildTable(config: Pick<Config, 'providers' | 'routes'>): Table 
   };
 }
 
-function direct(targets: readonly Target[]): Entry {
-  return { route: null, strategy: null, targets };
+/** A provider that is to say which models it has takes no others, also while it has said nothing yet. */
+function isOpen({ models, discover }: ProviderConfig): boolean {
+  return discover === null && Object.keys(models).length === 0;
+}
+
+function direct(name: string, targets: readonly Target[]): Entry {
+  return {
+    name,
+    route: null,
+    strategy: null,
+    targets,
+    weights: noWeights,
+    sticky: false,
+    thresholds: defaultThresholds,
+  };
 }

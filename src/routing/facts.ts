@@ -1,0 +1,68 @@
+import { assess, type Complexity } from './complexity.js';
+import { type Digest, digest } from './digest.js';
+
+/** What is known about a request before it is sent anywhere. */
+export interface RequestFacts {
+  /** The family of the endpoint: `chat`, `embeddings`, … one of a small fixed set. */
+  readonly endpoint: string;
+  readonly streaming: boolean;
+  /** Size of the body, in bytes. */
+  readonly bodyBytes: number;
+  /** The API key's name; null for a caller without one. */
+  readonly caller: string | null;
+  /** The conversation; null when the client does not say. */
+  readonly session: string | null;
+  /** The policy that the client asks for by name. */
+  readonly policy: string | null;
+  /** The longest answer that the client wants, in tokens; null when it sets no bound. */
+  readonly maxOutputTokens: number | null;
+  /** Estimated tokens of everything the model reads; `digest.ts` says how. Read from the body at first use. */
+  readonly inputTokens: number;
+  /** Read from the body at first use. */
+  readonly lastUserText: string;
+  /** Computed at first use. */
+  readonly complexity: Complexity;
+}
+
+/** A request as it came in. */
+export interface Incoming {
+  readonly endpoint: string;
+  readonly body: Record<string, unknown>;
+  readonly bodyBytes: number;
+  readonly caller: string | null;
+  readonly session: string | null;
+  /** The header `x-gateway-policy`. */
+  readonly policy: string | null;
+}
+
+/** The facts of one request. What takes time to find out is found out once, when somebody asks. */
+export function requestFacts({ body, ...request }: Incoming): RequestFacts {
+  let read: Digest | null = null;
+  let complexity: Complexity | null = null;
+
+  function content(): Digest {
+    read ??= digest(body);
+    return read;
+  }
+
+  return {
+    ...request,
+    streaming: body.stream === true,
+    maxOutputTokens:
+      count(body.max_completion_tokens) ?? count(body.max_tokens) ?? count(body.max_output_tokens),
+    get inputTokens() {
+      return content().inputTokens;
+    },
+    get lastUserText() {
+      return content().lastUserText;
+    },
+    get complexity() {
+      complexity ??= assess(content());
+      return complexity;
+    },
+  };
+}
+
+function count(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.ceil(value) : null;
+}

@@ -1,0 +1,10 @@
+import { costEstimator } from '../estimate-cost.js';
+import { type Strategy, sortedBy } from './strategy.js';
+
+/** The lowest estimated cost of this request first; targets without a price last. */
+export const cheapest: Strategy = {
+  order(targets, { entry, facts, learned }) {
+    const cost = costEstimator(entry, facts, learned);
+    return sortedBy(targets, (target) => cost(target) ?? Number.POSITIVE_INFINITY);
+  },
+};
