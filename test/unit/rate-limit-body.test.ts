@@ -130,9 +130,14 @@ test('a daily quota of Gemini lasts until midnight in California, whatever the r
   assert.deepEqual(readCooldown('google', {}, body, NOW), { forMs: 3_600_000, source: 'body' });
 });
 
-test('a quota of a minute without a retry delay has no known end', () => {
-  const [quota] = readBodyQuotas(gemini([violations(perMinute)]), NOW);
-  assert.deepEqual([quota?.remaining, quota?.resetAt], [0, null]);
+test('a quota of a minute without a retry delay that can be believed has no known end', () => {
+  for (const details of [
+    [violations(perMinute)],
+    [violations(perMinute), { ...retryInfo, retryDelay: '999d' }],
+  ]) {
+    const [quota] = readBodyQuotas(gemini(details), NOW);
+    assert.deepEqual([quota?.remaining, quota?.resetAt], [0, null]);
+  }
 });
 
 test('Gemini’s retry delay is the cooldown', () => {
@@ -143,7 +148,7 @@ test('Gemini’s retry delay is the cooldown', () => {
 
 test('the headers that OpenRouter repeats in its error are read', () => {
   const headers = {
-    'X-RateLimit-Limit': '50',
+    'X-RateLimit-Limit': 50,
     'X-RateLimit-Remaining': '0',
     'X-RateLimit-Reset': String(NOW + 90_000),
   };
@@ -167,7 +172,8 @@ test('a body that is no error of a known shape has no quotas', () => {
     '{"error":{"details":{}}}',
     '{"error":{"details":[null,1,{"@type":1},{"@type":"google.rpc.QuotaFailure"}]}}',
     '{"error":{"details":[{"@type":"google.rpc.QuotaFailure","violations":[null,{},{"quotaId":1},{"quotaId":"Images"}]}]}}',
-    '{"error":{"metadata":{"headers":{"X-RateLimit-Remaining":7}}}}',
+    '{"error":{"metadata":{"headers":{"X-RateLimit-Remaining":[7]}}}}',
+    '{"error":{"metadata":{"headers":{"X-RateLimit-Remaining":-7}}}}',
     '{"error":{"metadata":{"headers":["X-RateLimit-Remaining"]}}}',
     `{"error":{"metadata":{"headers":{"X-RateLimit-Remaining":"1","x":"${'y'.repeat(70_000)}"}}}}`,
   ];

@@ -4,6 +4,9 @@ import fc from 'fast-check';
 import { dateMs, durationAt, resetAt } from '../../src/upstream/rate-limit/duration.js';
 import { nextPacificMidnight } from '../../src/upstream/rate-limit/pacific.js';
 
+// Dates without a zone must not be read in the machine's own.
+process.env.TZ = 'Asia/Tokyo';
+
 const NOW = Date.parse('2026-03-01T12:00:00Z');
 const DAY = 86_400_000;
 
@@ -81,6 +84,7 @@ test('a duration is found where it begins, and what follows it is left alone', (
   assert.deepEqual(durationAt('in 1m30.5s. Visit us', 3), { ms: 90_500, end: 10 });
   assert.deepEqual(durationAt('12 seconds, 3 requests', 0), { ms: 12_000, end: 10 });
   assert.equal(durationAt('in 1m30.5s', 0), null);
+  assert.equal(durationAt(`${'9'.repeat(400)}s`, 0), null);
 });
 
 test('durations that Go prints are read back', () => {

@@ -228,16 +228,16 @@ export const fixtures: readonly Fixture[] = [
   {
     name: 'the IETF draft 07',
     type: 'openai-compatible',
-    headers: { ratelimit: 'limit=100, remaining=50, reset=5', 'ratelimit-policy': '100;w=10, 5000;w=3600' },
+    headers: { ratelimit: 'limit=100, remaining=50, reset=5', 'ratelimit-policy': '5000;w=3600, 100;w=10' },
     quotas: [quota('ratelimit', 'requests', 10_000, [100, 50], 5_000)],
   },
   {
     name: 'the IETF draft from 08 on',
     type: 'openai-compatible',
     headers: {
-      ratelimit: '"burst";r=9;t=1, "daily, all";r=900;t=40000, "text";r=7000;t=30, "bytes";r=1;t=9',
+      ratelimit: '"burst";r=9;t=1, "daily, all";r=900;t=40000, "text, all";r=7000;t=30, "bytes";r=1;t=9',
       'ratelimit-policy':
-        '"burst";q=10;w=1, "daily, all";q=1000;w=86400;pk=:sdfjLJUOUH==:, "text";q=9000;w=60;qu="tokens", "bytes";q=5;qu="content-bytes"',
+        '"burst";q=10;w=1, "daily, all";q=1000;w=86400;pk=:sdfjLJUOUH==:, "text, all";q=9000;w=60;qu="tokens", "bytes";q=5;qu="content-bytes"',
     },
     quotas: [
       quota('ratelimit', 'requests', 1_000, [10, 9], 1_000),

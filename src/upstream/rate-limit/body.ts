@@ -1,6 +1,6 @@
 import type { Quota } from '../../routing/quota.js';
 import { countOf } from './count.js';
-import { DAY_MS, durationAt, MINUTE_MS } from './duration.js';
+import { DAY_MS, durationAt, MINUTE_MS, resetAt } from './duration.js';
 import { nextPacificMidnight } from './pacific.js';
 import type { Headers } from './retry-after.js';
 
@@ -39,7 +39,7 @@ function errorOf(body: Buffer): Json | null {
 function stringsOf(headers: Json | null): Headers {
   const found: Headers = {};
   for (const [name, value] of Object.entries(headers ?? {})) {
-    if (typeof value === 'string') found[name.toLowerCase()] = value;
+    if (typeof value === 'string' || typeof value === 'number') found[name.toLowerCase()] = String(value);
   }
   return found;
 }
@@ -54,8 +54,7 @@ function googleQuotas(details: unknown, now: number): Quota[] {
   if (!Array.isArray(details)) return [];
   const items = details.map(objectOf).filter((item) => item !== null);
   const delay = items.find((item) => isType(item, 'RetryInfo'))?.retryDelay;
-  const delayMs = typeof delay === 'string' ? (durationAt(delay, 0)?.ms ?? null) : null;
-  const minuteEnd = delayMs === null ? null : Math.ceil(now + delayMs);
+  const minuteEnd = typeof delay === 'string' ? resetAt(delay, now) : null;
   return items
     .filter((item) => isType(item, 'QuotaFailure'))
     .flatMap((item) => (Array.isArray(item.violations) ? item.violations : []))
