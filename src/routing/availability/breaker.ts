@@ -1,0 +1,91 @@
+import type { BreakerConfig } from '../../config/types.js';
+import type { Block } from './block.js';
+import { createSlidingCount } from './sliding-count.js';
+
+/** How an exchange ended for the target: `neutral` says nothing about it (the caller's fault, a 429, the client left). */
+export type Result = 'success' | 'failure' | 'neutral';
+
+export type BreakerState = 'closed' | 'open' | 'half_open';
+
+/** Leaves a target alone that keeps failing. */
+export interface Breaker {
+  block(now: number): Block | null;
+  /** Lets a request pass that `block` did not refuse; `probe` is the one that decides whether the breaker closes. */
+  enter(): 'ordinary' | 'probe';
+  /** Scores a request that began at `startedAt`. Must be called once for each that entered, whatever became of it. */
+  leave(now: number, startedAt: number, pass: 'ordinary' | 'probe', result: Result): void;
+  state(now: number): BreakerState;
+  /** Until when it is open, and for how long that was; null while it is closed. */
+  opened(): { readonly until: number; readonly openMs: number } | null;
+  restore(opened: { until: number; openMs: number }): void;
+}
+
+/** The share of failures within the window that opens it. */
+const FAILURE_RATE = 0.5;
+const MAX_GROWTH = 10;
+const BUCKETS = 10;
+
+/** A closed breaker. State is two counters over the window and a deadline; half-open is an open one that is over. */
+export function createBreaker({ failures, windowMs, openMs }: BreakerConfig): Breaker {
+  const bucketMs = Math.max(1, Math.ceil(windowMs / BUCKETS));
+  let failed = createSlidingCount(windowMs, bucketMs);
+  let scored = createSlidingCount(windowMs, bucketMs);
+  let inARow = 0;
+  let open: { until: number; openMs: number } | null = null;
+  let probing = false;
+  /** What began before the last change says nothing about the state since. */
+  let changedAt = Number.NEGATIVE_INFINITY;
+
+  function openFor(ms: number, now: number): void {
+    open = { until: now + ms, openMs: ms };
+    changedAt = now;
+  }
+
+  function close(now: number): void {
+    failed = createSlidingCount(windowMs, bucketMs);
+    scored = createSlidingCount(windowMs, bucketMs);
+    inARow = 0;
+    open = null;
+    changedAt = now;
+  }
+
+  function score(now: number, result: 'success' | 'failure'): void {
+    scored.add(now, 1);
+    inARow = result === 'failure' ? inARow + 1 : 0;
+    if (result === 'success') return;
+    failed.add(now, 1);
+    const samples = scored.total(now);
+    const often = samples >= 2 * failures && failed.total(now) >= samples * FAILURE_RATE;
+    if (inARow >= failures || often) openFor(openMs, now);
+  }
+
+  return {
+    block(now) {
+      if (open === null) return null;
+      if (open.until > now) return { obstacle: 'breaker_open', until: open.until, source: 'breaker' };
+      return probing ? { obstacle: 'breaker_open', until: null, source: 'breaker probe' } : null;
+    },
+    enter() {
+      if (open === null) return 'ordinary';
+      probing = true;
+      return 'probe';
+    },
+    leave(now, startedAt, pass, result) {
+      if (pass === 'probe') {
+        probing = false;
+        if (result === 'success') close(now);
+        if (result === 'failure') openFor(Math.min((open?.openMs ?? openMs) * 2, openMs * MAX_GROWTH), now);
+      } else if (result !== 'neutral' && open === null && startedAt >= changedAt) {
+        score(now, result);
+      }
+    },
+    state(now) {
+      if (open === null) return 'closed';
+      return open.until > now ? 'open' : 'half_open';
+    },
+    opened: () => open,
+    restore(opened) {
+      if (open === null || opened.until > open.until) open = opened;
+    },
+  };
+}
