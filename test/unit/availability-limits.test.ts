@@ -100,6 +100,7 @@ test('nonsense in token counts does not spoil the sums', () => {
   const store = storeOf({ limits: { tokensPerMinute: 100 } });
   for (const actual of [Number.NaN, -5, 0]) use(store, 0, 60, actual);
   use(store, 0, -1, 40);
+  use(store, 0, Number.NaN, null);
   assert.equal(refusal(store, 0, 60), null);
   assert.equal(refusal(store, 0, 61)?.obstacle, 'limit_exhausted');
   use(store, 0, 1, Number.POSITIVE_INFINITY);

@@ -72,7 +72,7 @@ export function createMeter(limits: LimitsConfig, traffic: Traffic): Meter {
     const amount = unit === 'requests' ? 1 : tokens;
     const excess = counted.total(now) + unsent(unit) + amount - limit;
     // A request without tokens fits, even when answers were longer than estimated and the limit is overdrawn.
-    if (excess <= 0 || amount === 0) return null;
+    if (!(excess > 0) || amount === 0) return null;
     const source = `limits.${name}`;
     if (amount > limit) return { obstacle: 'limit_too_small', until: null, source };
     return { obstacle: 'limit_exhausted', until: counted.forgottenAt(now, excess), source };
