@@ -32,10 +32,6 @@ const unsupported: readonly (readonly [pattern: string, refused: Refused])[] = [
   ['routes.*.queue', always],
   ['routes.*.strategy', otherThan('priority')],
   ['policies', nonEmpty],
-  ['passthroughProvider', always],
-  ['disconnect', otherThan('abort')],
-  ['clientTimeout', always],
-  ['streamPing', always],
 ];
 
 /** Adds `<path> is not supported yet` for everything of that table that the options use. */

@@ -1,7 +1,7 @@
 import type { Config } from '../config.js';
 import { GatewayError } from '../errors.js';
 import { type Availability, createAvailability } from './availability.js';
-import { buildTable, type Entry, type ListedModel } from './table.js';
+import { buildTable, type Entry, type ListedModel, type Table } from './table.js';
 
 /** The only routes a caller may use; null means that it may use everything. */
 type Allowed = ReadonlySet<string> | null;
@@ -10,9 +10,15 @@ type Allowed = ReadonlySet<string> | null;
 export interface Router {
   /**
    * Where a model name leads; `defaultRoute` stands in for an unknown one. Throws `model_not_found` when it leads
-   * nowhere, and `insufficient_permissions` when it leads, or may lead, past the routes that are allowed.
+   * nowhere, and `insufficient_permissions` when it leads, or may lead, past the routes that are allowed. With a
+   * `provider`, only its targets are left; one that it does not name is looked for among that provider's models.
    */
-  resolve(model: string, allowed: Allowed): Entry;
+  resolve(model: string, allowed: Allowed, provider?: string | null): Entry;
+  /**
+   * Where requests lead that are not routed by a model: to the provider the caller names, else to the configured
+   * one; null when there is neither. Callers that are bound to routes have no such way.
+   */
+  passthrough(provider: string | null, allowed: Allowed): Entry | null;
   /** What a caller can name. One that is bound to routes sees nothing else. */
   models(allowed: Allowed): readonly ListedModel[];
   readonly availability: Availability;
@@ -21,7 +27,9 @@ export interface Router {
 }
 
 /** Builds the router of a configuration. */
-export function createRouter(config: Pick<Config, 'providers' | 'routes' | 'defaultRoute'>): Router {
+export function createRouter(
+  config: Pick<Config, 'providers' | 'routes' | 'defaultRoute' | 'passthroughProvider'>,
+): Router {
   const table = buildTable(config);
   const fallback = config.defaultRoute === null ? null : table.resolve(config.defaultRoute);
   const availability = createAvailability();
@@ -36,13 +44,38 @@ export function createRouter(config: Pick<Config, 'providers' | 'routes' | 'defa
         .targets()
         .some((target) => availability.blocked(target.provider.name, target.id, now) === null);
     },
-    resolve(model, allowed) {
-      const entry = table.resolve(model) ?? fallback;
+    resolve(model, allowed, provider = null) {
+      const known = table.resolve(model) ?? (provider === null ? fallback : null);
+      const entry = provider === null ? known : narrow(table, known, provider, model);
       if (allowed !== null && (entry?.route == null || !allowed.has(entry.route))) throw notAllowed(model);
+      if (provider !== null && table.provider(provider) === null) throw noProvider(config, provider);
       if (entry === null) throw notFound(config, model);
       return entry;
     },
+    passthrough(provider, allowed) {
+      const name = provider ?? config.passthroughProvider;
+      if (name === null) return null;
+      if (allowed !== null) {
+        throw new GatewayError('insufficient_permissions', 'This API key may only use its routes.');
+      }
+      const entry = table.provider(name);
+      if (entry === null) throw noProvider(config, name);
+      return entry;
+    },
   };
+}
+
+/** The targets of one provider among those a name leads to, else that provider's own model of this name. */
+function narrow(table: Table, known: Entry | null, provider: string, model: string): Entry | null {
+  const targets = known?.targets.filter((target) => target.provider.name === provider) ?? [];
+  if (known !== null && targets.length > 0) return { ...known, targets };
+  return table.resolve(`${provider}/${model}`);
+}
+
+function noProvider(config: Pick<Config, 'providers'>, name: string): GatewayError {
+  const known = Object.keys(config.providers).join(', ');
+  const message = `x-gateway-provider names ${quote(name)}; there are ${known}.`;
+  return new GatewayError('invalid_request_error', message, { param: 'x-gateway-provider' });
 }
 
 function notAllowed(model: string): GatewayError {

@@ -10,6 +10,14 @@ export interface Target {
   readonly declared: ModelConfig | null;
 }
 
+/** The model of a target that stands for a provider as a whole. */
+const ANY_MODEL = '*';
+
+/** A target's model as it is written down; null when nobody knows which one the provider will take. */
+export function recordedModel({ model }: Target): string | null {
+  return model === ANY_MODEL ? null : model;
+}
+
 /** Where a name that clients use as `model` leads. */
 export interface Entry {
   /** The route's name; null when the name is a target's own. */
@@ -29,6 +37,8 @@ export interface ListedModel {
 export interface Table {
   /** First match wins: route, alias, `provider/model`, declared model id; null when there is none. */
   resolve(model: string): Entry | null;
+  /** The provider as a whole, for what is not routed by a model; null when there is no such provider. */
+  provider(name: string): Entry | null;
   models(): readonly ListedModel[];
   /** Every declared or routed target, and one stand-in for each provider that takes any model. */
   targets(): readonly Target[];
@@ -75,14 +85,13 @@ export function buildTable(config: Pick<Config, 'providers' | 'routes'>): Table 
       const targets = byModel.get(model);
       return targets === undefined ? null : direct(targets);
     },
+    provider(name) {
+      const provider = providers.get(name);
+      return provider === undefined ? null : direct([wholeOf(provider)]);
+    },
     targets() {
       const open = [...providers.values()].filter((provider) => Object.keys(provider.models).length === 0);
-      const standIns = open.map((provider) => ({
-        id: `${provider.name}/*`,
-        provider,
-        model: '*',
-        declared: null,
-      }));
+      const standIns = open.map(wholeOf);
       return [...declared.values(), ...[...routes.values()].flatMap((entry) => entry.targets), ...standIns];
     },
     models() {
@@ -97,6 +106,10 @@ export function buildTable(config: Pick<Config, 'providers' | 'routes'>): Table 
       return listed;
     },
   };
+}
+
+function wholeOf(provider: ProviderConfig): Target {
+  return { id: `${provider.name}/${ANY_MODEL}`, provider, model: ANY_MODEL, declared: null };
 }
 
 function direct(targets: readonly Target[]): Entry {

@@ -44,8 +44,12 @@ export function drain(
       else source.resume();
     }
 
-    /** May come while the last chunk is still being taken. */
+    /** May come while the last chunk is still being taken, and over HTTP/2 for a request that was reset as well. */
     function onEnd(): void {
+      if ('aborted' in source && source.aborted === true) {
+        onClose();
+        return;
+      }
       hasEnded = true;
       if (!isBusy) succeed();
     }

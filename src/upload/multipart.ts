@@ -61,8 +61,8 @@ export function boundaryOf(contentType: string): string | null {
  * Finds text fields, and where their values stand, in a `multipart/form-data` body (RFC 7578, RFC 2046) that arrives in any
  * pieces. Where a reader could take the bytes for another form, it throws.
  *
- * Cost: one native search through a file's content, about 0.15 ms per MB. Of a file nothing is kept but the bytes, 73 at most, with which a
- * boundary may have begun.
+ * Cost: one native search through a file's content, about 0.15 ms per MB. Of a file nothing is kept but the bytes, 73 at
+ * most, with which a boundary may have begun.
  */
 export function createMultipartScanner(boundary: string, options: MultipartOptions): MultipartScanner {
   const { maxFieldBytes } = options;

@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import type { Readable } from 'node:stream';
+import { passedBy } from './collect.js';
 import { drain } from './drain.js';
 import { UploadError } from './error.js';
 import { createSpooled, inMemory, type Spooled } from './spooled.js';
@@ -37,6 +38,7 @@ export async function spool(source: Readable, options: SpoolOptions): Promise<Sp
         bytes += chunk.length;
         if (bytes > limit) throw new UploadError('too_large', `The upload is larger than ${limit} bytes.`);
         onChunk?.(chunk);
+        passedBy(chunk.length);
         return stage.add(chunk);
       },
       options.signal,

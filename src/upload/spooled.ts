@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { passedBy } from './collect.js';
 import type { TemporaryFile } from './temporary-file.js';
 
 const READ_BYTES = 64 * 1024;
@@ -55,6 +56,7 @@ export function createSpooled(store: Store, bytes: number): Spooled {
         store.read(position, Math.min(READ_BYTES, end - position)).then(
           (chunk) => {
             position += chunk.length;
+            passedBy(chunk.length);
             this.push(chunk);
           },
           (error) => this.destroy(error),

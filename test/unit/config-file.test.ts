@@ -65,7 +65,7 @@ routes:
 policies:                                        # later
   code: { keywords: [function, debug], allow: [ 'groq/*' ], maxPrice: { output: 10 }, strategy: cheapest } # later
 defaultRoute: default
-passthroughProvider: openai                      # later
+passthroughProvider: groq
 disconnect: abort
 `;
 
@@ -87,7 +87,6 @@ test('the whole example reports exactly what is not supported yet', () => {
     'database.retention',
     'keys[0].budget',
     'keys[0].limits',
-    'passthroughProvider',
     'policies',
     'providers.groq.breaker',
     'providers.groq.limits',

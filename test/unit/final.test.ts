@@ -60,7 +60,7 @@ test('a JSON error of the upstream is passed on byte for byte, with its status a
   assert.equal(answer.status, 422);
   assert.equal(text(answer), body);
   assert.deepEqual(answer.headers, {
-    'content-type': 'application/json; charset=utf-8',
+    'content-type': 'application/problem+json',
     'openai-version': '1',
   });
   assert.deepEqual(
@@ -180,7 +180,7 @@ function routerWithBlocks(...blocks: [key: string, why: 'rate_limited' | 'model_
     {},
   );
   const routes = { main: { name: 'main', strategy: 'priority', targets: ['lab/a', 'lab/b'] } } as const;
-  const made = createRouter({ providers, routes, defaultRoute: null });
+  const made = createRouter({ providers, routes, defaultRoute: null, passthroughProvider: null });
   for (const block of blocks) made.availability.block(...block);
   return made;
 }
