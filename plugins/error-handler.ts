@@ -5,17 +5,25 @@ import { exchangeHeaders } from '../src/upstream/answer.js';
 
 /** Gives a scope the gateway's one error body, and writes into the exchange what went wrong. */
 export function useErrorHandler(app: FastifyInstance): void {
-  app.setErrorHandler((error: unknown, request, reply) => {
-    const failure = toGatewayError(error, request.routeOptions.bodyLimit);
-    if (
-      failure.statusCode >= 500 &&
-      failure.code === 'internal_error' &&
-      request.exchange?.cancelled == null
-    ) {
-      request.log.error({ err: error }, 'llm-gateway failed to handle a request');
-    }
-    return sendError(request, reply, failure);
-  });
+  app.setErrorHandler((error: unknown, request, reply) =>
+    sendError(request, reply, reportable(request, error)),
+  );
+}
+
+/** What an error is to the caller, written into the exchange: for an answer that has begun already. */
+export function noteFailure(request: FastifyRequest, error: unknown): GatewayError {
+  const failure = reportable(request, error);
+  if (request.exchange !== null) noteError(request, request.exchange, failure);
+  return failure;
+}
+
+function reportable(request: FastifyRequest, error: unknown): GatewayError {
+  const failure = toGatewayError(error, request.routeOptions.bodyLimit);
+  const { statusCode, code } = failure;
+  if (statusCode >= 500 && code === 'internal_error' && request.exchange?.cancelled == null) {
+    request.log.error({ err: error }, 'llm-gateway failed to handle a request');
+  }
+  return failure;
 }
 
 /** Answers every unknown URL of a scope. */

@@ -7,10 +7,11 @@ import { onClosed } from '../src/departure.js';
 import { shuttingDown } from '../src/errors.js';
 import { cancel, type Exchange } from '../src/exchange.js';
 import { createExchanges } from '../src/live.js';
+import { depthOf, pathOf, withoutSegments } from '../src/paths.js';
 import '../src/types.js';
 
 /** Options of the exchange plugin; a parsed `Config` fits. */
-export type ExchangeOptions = Pick<Config, 'drainTimeout'>;
+export type ExchangeOptions = Pick<Config, 'drainTimeout' | 'clientTimeout'>;
 
 const MAX_ID = 128;
 const printable = /^[\x21-\x7e]+$/;
@@ -20,9 +21,8 @@ const printable = /^[\x21-\x7e]+$/;
  * on `onResponse`, or when the connection closes first. Decorates `app.gatewayExchanges` and `request.exchange`.
  */
 async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): Promise<void> {
-  const exchanges = createExchanges(app.gatewayLedger);
-  // Counted in segments: a parameter in the prefix is as long as its value.
-  const prefixDepth = app.prefix.split('/').filter((segment) => segment !== '').length;
+  const exchanges = createExchanges(app.gatewayLedger, options.clientTimeout);
+  const prefixDepth = depthOf(app.prefix);
 
   app.decorate('gatewayExchanges', exchanges);
   app.decorateRequest('exchange', null);
@@ -52,11 +52,10 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
   });
 
   function open(request: FastifyRequest, reply: FastifyReply): Exchange {
-    const path = request.url.split('?', 1)[0] ?? '';
     const exchange = exchanges.open(
       {
         method: request.method,
-        endpoint: withoutSegments(path, prefixDepth),
+        endpoint: withoutSegments(pathOf(request.url), prefixDepth),
         correlationId: identifier(request.headers['x-request-id']),
         session: identifier(request.headers['x-session-id']),
         // What the host's own hooks took before is part of what the caller waited for.
@@ -88,7 +87,7 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
     if (request.exchange === null) return;
     const { raw } = reply;
     // Only a body that was read in full is known to be as long as it said.
-    if (request.body !== undefined)
+    if (request.body !== undefined && request.raw.complete !== false)
       request.exchange.bytesIn ??= contentLength(request.headers['content-length']);
     // A pipelined answer whose turn has not come has no socket: what it says it sent, it holds.
     const sent = raw.headersSent && (request.exchange.delivered || raw.socket !== null);
@@ -107,13 +106,6 @@ function isDelivered(response: ServerResponse): boolean {
 
 function isRecorded(request: FastifyRequest): boolean {
   return request.is404 || request.routeOptions.config.gateway?.record === true;
-}
-
-/** `/ai/v1/models` without its first segment is `/v1/models`. */
-function withoutSegments(path: string, count: number): string {
-  let start = 0;
-  for (let left = count; left > 0 && start !== -1; left--) start = path.indexOf('/', start + 1);
-  return start === -1 ? '/' : path.slice(start) || '/';
 }
 
 /** A caller's identifier, or null when it is absent or not printable ASCII of at most 128 characters. */

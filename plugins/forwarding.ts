@@ -5,7 +5,7 @@ import { createUpstream } from '../src/upstream/forward.js';
 import '../src/types.js';
 
 /** Options of the forwarding plugin; a parsed `Config` fits. */
-export type ForwardingOptions = Pick<Config, 'providers'>;
+export type ForwardingOptions = Pick<Config, 'providers' | 'disconnect' | 'drainLimit'>;
 
 /**
  * Decorates `app.gatewayUpstream`: connections to the providers, attempts in order until one answers, streaming.

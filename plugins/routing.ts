@@ -5,7 +5,7 @@ import { createRouter } from '../src/routing/router.js';
 import '../src/types.js';
 
 /** Options of the routing plugin; a parsed `Config` fits. */
-export type RoutingOptions = Pick<Config, 'providers' | 'routes' | 'defaultRoute'>;
+export type RoutingOptions = Pick<Config, 'providers' | 'routes' | 'defaultRoute' | 'passthroughProvider'>;
 
 /** Decorates `app.gatewayRouter`: model names to targets, and what is known about each target's availability. */
 async function routingPlugin(app: FastifyInstance, options: RoutingOptions): Promise<void> {

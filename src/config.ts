@@ -1,12 +1,12 @@
 import Value from 'typebox/value';
 import { type Environment, expandEnvironment } from './config/environment.js';
-import { collectProblems, type Problems } from './config/problems.js';
+import { collectProblems, type Path, type Problems } from './config/problems.js';
 import { completeProvider, providersFromEnvironment } from './config/providers.js';
 import { checkKeys, checkReferences, type Declared } from './config/references.js';
 import { completePolicies, completeRoutes } from './config/routes.js';
 import { ConfigSchema, type GatewayOptions } from './config/schema.js';
 import { checkShape } from './config/shape.js';
-import { timer } from './config/timer.js';
+import { positiveTimer, timer } from './config/timer.js';
 import type { Config, KeyConfig, ProviderConfig } from './config/types.js';
 import { parseBytes } from './config/units.js';
 import { refuseUnsupported } from './config/unsupported.js';
@@ -20,7 +20,11 @@ export { parseBytes, parseDuration } from './config/units.js';
 const BODY_LIMIT = 32 * 2 ** 20;
 /** Node refuses larger buffers on some platforms, and nobody means one. */
 const MAX_BODY_LIMIT = 2 ** 31 - 1;
+/** The largest file that OpenAI takes is 512 MB. */
+const UPLOAD_LIMIT = 600_000_000;
 const DRAIN_TIMEOUT = 30_000;
+const DRAIN_LIMIT = { time: 60_000, bytes: 4_000_000 };
+const CLIENT_TIMEOUT = 120_000;
 
 /**
  * Turns options (of the plugin, or a parsed file) into a complete configuration that shares nothing with them.
@@ -72,9 +76,26 @@ function complete(options: GatewayOptions, environment: Environment, problems: P
     routes: completeRoutes(options.routes, problems),
     policies: completePolicies(options.policies),
     defaultRoute: options.defaultRoute ?? null,
-    disconnect: 'abort',
-    bodyLimit: bodyLimit(options.bodyLimit, problems),
+    passthroughProvider: options.passthroughProvider ?? null,
+    disconnect: options.disconnect ?? 'abort',
+    drainLimit: {
+      time: positiveTimer(options.drainLimit?.time, DRAIN_LIMIT.time, ['drainLimit', 'time'], problems),
+      bytes: bytes(
+        options.drainLimit?.bytes,
+        DRAIN_LIMIT.bytes,
+        Number.MAX_SAFE_INTEGER,
+        ['drainLimit', 'bytes'],
+        problems,
+      ),
+    },
+    bodyLimit: bytes(options.bodyLimit, BODY_LIMIT, MAX_BODY_LIMIT, ['bodyLimit'], problems),
+    uploadLimit: bytes(options.uploadLimit, UPLOAD_LIMIT, Number.MAX_SAFE_INTEGER, ['uploadLimit'], problems),
     drainTimeout: timer(options.drainTimeout, DRAIN_TIMEOUT, ['drainTimeout'], problems),
+    clientTimeout: positiveTimer(options.clientTimeout, CLIENT_TIMEOUT, ['clientTimeout'], problems),
+    streamPing:
+      options.streamPing === undefined
+        ? null
+        : positiveTimer(options.streamPing, 0, ['streamPing'], problems),
   };
 }
 
@@ -106,12 +127,18 @@ function completeProviders(
   return providers;
 }
 
-function bodyLimit(option: GatewayOptions['bodyLimit'], problems: Problems): number {
-  if (option === undefined) return BODY_LIMIT;
-  const bytes = typeof option === 'number' ? option : (parseBytes(option) ?? Number.NaN);
-  if (bytes >= 1 && bytes <= MAX_BODY_LIMIT) return bytes;
-  problems.add(['bodyLimit'], `must be between 1 and ${MAX_BODY_LIMIT} bytes`);
-  return BODY_LIMIT;
+function bytes(
+  option: number | string | undefined,
+  fallback: number,
+  max: number,
+  path: Path,
+  problems: Problems,
+): number {
+  if (option === undefined) return fallback;
+  const value = typeof option === 'number' ? option : (parseBytes(option) ?? Number.NaN);
+  if (value >= 1 && value <= max) return value;
+  problems.add(path, `must be between 1 and ${max} bytes`);
+  return fallback;
 }
 
 /** The names the user gave, also of entries that have other problems: those problems are enough to say. */

@@ -30,6 +30,8 @@ export function openExchange(opening: Opening): Exchange {
     caller: null,
     cancelled: null,
     onCancel: null,
+    draining: null,
+    onSettled: null,
     enteredUs: Math.round(ago * 1000),
     admittedUs: 0,
     receivedUs: 0,
@@ -96,9 +98,18 @@ export function conclude(exchange: Exchange, outcome: Outcome, endReason: EndRea
 
 /** Tells the exchange's work to stop. Does nothing when the exchange was already told. */
 export function cancel(exchange: Exchange, reason: CancelReason): void {
-  if (exchange.cancelled !== null) return;
+  if (exchange.cancelled !== null) {
+    if (reason === 'shutdown') exchange.draining?.stop();
+    return;
+  }
   exchange.cancelled = reason;
   exchange.onCancel?.();
+}
+
+/** Calls `act` once the exchange is settled: what it holds is given back on every path. */
+export function whenSettled(exchange: Exchange, act: () => void): void {
+  exchange.onSettled ??= [];
+  exchange.onSettled.push(act);
 }
 
 /** Adds an attempt that is about to be sent. */
@@ -148,7 +159,7 @@ export interface Ending {
 
 /** Completes the record. Called once, when the response finished or its connection closed. */
 export function finish(exchange: Exchange, ending: Ending): void {
-  exchange.totalUs = sinceStart(exchange);
+  exchange.totalUs ??= sinceStart(exchange);
   exchange.status = ending.status;
   // Work that still goes on has no reader any more: the host, or an error, answered in its place.
   if (exchange.onCancel !== null) cancel(exchange, 'superseded');

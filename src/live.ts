@@ -1,6 +1,15 @@
 import type { ServerResponse } from 'node:http';
+import { watchClients } from './client-watch.js';
 import type { Ledger } from './db/ledger.js';
-import { cancel, type Ending, type Exchange, finish, type Opening, openExchange } from './exchange.js';
+import {
+  cancel,
+  type Ending,
+  type Exchange,
+  finish,
+  type Opening,
+  openExchange,
+  sinceStart,
+} from './exchange.js';
 
 /** How long after the drain deadline a told-to-stop answer may take to reach its client, in milliseconds. */
 const LAST_WORDS_MS = 500;
@@ -22,15 +31,29 @@ export interface Exchanges {
   drain(timeoutMs: number): Promise<void>;
 }
 
-/** Keeps the live exchanges and records each of them exactly once. */
-export function createExchanges(ledger: Ledger): Exchanges {
+/**
+ * Keeps the live exchanges and records each of them exactly once. A client that takes no byte for `clientTimeoutMs`
+ * is let go.
+ */
+export function createExchanges(ledger: Ledger, clientTimeoutMs: number): Exchanges {
   const live = new Map<Exchange, ServerResponse>();
+  const clients = watchClients(live, clientTimeoutMs);
   let onEmpty: (() => void) | null = null;
   let draining = false;
 
   function settle(exchange: Exchange, ending: Ending): void {
+    if (exchange.draining === null) settleNow(exchange, ending);
+    else if (exchange.totalUs === null) {
+      // The exchange is over for its client, but not what is counted of it.
+      exchange.totalUs = sinceStart(exchange);
+      void exchange.draining.ended.then(() => settleNow(exchange, ending));
+    }
+  }
+
+  function settleNow(exchange: Exchange, ending: Ending): void {
     if (!live.delete(exchange)) return;
     finish(exchange, ending);
+    for (const act of exchange.onSettled ?? []) act();
     ledger.record(exchange);
     if (live.size === 0) onEmpty?.();
   }
@@ -69,8 +92,9 @@ export function createExchanges(ledger: Ledger): Exchanges {
       for (const [exchange, response] of [...live]) {
         response.destroy();
         cutOff(exchange);
-        settle(exchange, { status: response.headersSent ? response.statusCode : null, bytesOut: null });
+        settleNow(exchange, { status: response.headersSent ? response.statusCode : null, bytesOut: null });
       }
+      clients.stop();
     },
   };
 }

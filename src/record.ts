@@ -30,7 +30,8 @@ export type EndReason =
   | 'shutdown'
   | 'internal_error'
   // aborted
-  | 'client_gone';
+  | 'client_gone'
+  | 'client_timeout';
 
 /** Who takes part: a key of the configuration, or an anonymous caller on a loopback address. */
 export interface Caller {
@@ -43,6 +44,16 @@ export interface Caller {
 
 /** Why an exchange was told to stop before its answer was complete. `superseded`: another answer was sent instead. */
 export type CancelReason = 'client_gone' | 'shutdown' | 'superseded';
+
+/** The reading of an answer whose client has left. */
+export interface Draining {
+  /** Resolves when what was used is in the record. */
+  readonly ended: Promise<void>;
+  /** Ends the reading early. */
+  stop(): void;
+  /** Called when the reading is over. */
+  end(): void;
+}
 
 export type UsageSource = 'reported' | 'estimated' | 'none';
 
@@ -79,6 +90,10 @@ export interface Exchange {
   cancelled: CancelReason | null;
   /** Stops the work in hand. Whoever works on the exchange sets it, and clears it when done. */
   onCancel: (() => void) | null;
+  /** The client has left, and the answer is read on for the record; null when it is not. */
+  draining: Draining | null;
+  /** What is left to do once the record is complete; null when there is nothing. */
+  onSettled: (() => void)[] | null;
   /** When the gateway first saw the request: what came before was the host's. */
   enteredUs: number;
   /** When the caller was let in, and when the request body was complete: the upload between is not overhead. */

@@ -3,6 +3,7 @@ import type { Reports } from './db/reports.js';
 import type { Exchange } from './exchange.js';
 import type { Exchanges } from './live.js';
 import type { Router } from './routing/router.js';
+import type { Upload } from './upload/upload.js';
 import type { Upstream } from './upstream/forward.js';
 
 /** What an API key may be used for. */
@@ -34,6 +35,8 @@ declare module 'fastify' {
     exchange: Exchange | null;
     /** The body as the client sent it; null before it was parsed. */
     gatewayBody: Buffer | null;
+    /** The form and its files, when the client sent one. */
+    gatewayUpload: Upload | null;
   }
   interface FastifyContextConfig {
     gateway?: GatewayRouteConfig;

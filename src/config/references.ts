@@ -32,6 +32,14 @@ export function checkReferences(config: Config, declared: Declared, problems: Pr
       );
     }
   }
+  const { passthroughProvider } = config;
+  if (passthroughProvider !== null && !declared.providers.includes(passthroughProvider)) {
+    const known = configured(declared.providers);
+    problems.add(
+      ['passthroughProvider'],
+      `names the provider "${passthroughProvider}", which is not configured (${known})`,
+    );
+  }
   if (config.defaultRoute !== null) checkRoute(config.defaultRoute, ['defaultRoute'], declared, problems);
 }
 

@@ -240,7 +240,11 @@ export const ConfigSchema = Type.Object(
     defaultRoute: Type.Optional(Name),
     passthroughProvider: Type.Optional(Name),
     disconnect: Type.Optional(Type.Enum(['abort', 'drain'])),
+    drainLimit: Type.Optional(
+      Type.Object({ time: Type.Optional(Duration), bytes: Type.Optional(Bytes) }, closed),
+    ),
     bodyLimit: Type.Optional(Bytes),
+    uploadLimit: Type.Optional(Bytes),
     drainTimeout: Type.Optional(Duration),
     clientTimeout: Type.Optional(Duration),
     streamPing: Type.Optional(Duration),

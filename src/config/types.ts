@@ -21,10 +21,20 @@ export interface Config {
   readonly policies: Readonly<Record<string, PolicyConfig>>;
   /** The route for models nothing else knows; null: they are a 404. */
   readonly defaultRoute: string | null;
-  /** What happens upstream when the client leaves. */
-  readonly disconnect: 'abort';
-  /** Largest request body, in bytes. */
+  /** The provider of everything that is not routed by a model; null: it is a 404 unless the caller names one. */
+  readonly passthroughProvider: string | null;
+  /** What happens upstream when the client leaves: it is let go, or read on for what it reports. */
+  readonly disconnect: 'abort' | 'drain';
+  /** With `disconnect: drain`: how long, in milliseconds, and how many bytes are read on. */
+  readonly drainLimit: { readonly time: number; readonly bytes: number };
+  /** Largest JSON request body, in bytes. */
   readonly bodyLimit: number;
+  /** Largest form or other upload, in bytes: it is never held in memory. */
+  readonly uploadLimit: number;
+  /** How long a client may take no byte of its answer, in milliseconds. */
+  readonly clientTimeout: number;
+  /** Milliseconds of silence after which a stream gets a comment; null: never. */
+  readonly streamPing: number | null;
   /** How long a shutdown waits for live exchanges, in milliseconds. */
   readonly drainTimeout: number;
 }

@@ -22,10 +22,6 @@ const unsupported: readonly (readonly [pattern: string, refused: Refused])[] = [
   ['keys.*.limits', always],
   ['keys.*.budget', always],
   ['keys.*.scopes.*', is('admin')],
-  ['passthroughProvider', always],
-  ['disconnect', otherThan('abort')],
-  ['clientTimeout', always],
-  ['streamPing', always],
 ];
 
 /** Adds `<path> is not supported yet` for everything of that table that the options use. */

@@ -1,4 +1,5 @@
 import type { Config } from '../config.js';
+import { GatewayError } from '../errors.js';
 import { type Availability, createAvailability } from './availability.js';
 import { begin, choose, type Plan } from './choose.js';
 import { costEstimator } from './estimate-cost.js';
@@ -6,8 +7,8 @@ import type { RequestFacts } from './facts.js';
 import { createLearned, type Learned } from './learned.js';
 import { createObserver, type Observer } from './observe.js';
 import { createPolicies } from './policies.js';
-import { buildTable, type Entry, type ListedModel, type Target } from './table.js';
-import { notAllowed, notFound } from './unknown-model.js';
+import { buildTable, type Entry, type ListedModel, type Table, type Target } from './table.js';
+import { noProvider, notAllowed, notFound } from './unknown-model.js';
 
 /** The only routes a caller may use; null means that it may use everything. */
 type Allowed = ReadonlySet<string> | null;
@@ -16,9 +17,15 @@ type Allowed = ReadonlySet<string> | null;
 export interface Router {
   /**
    * Where a model name leads; `defaultRoute` stands in for an unknown one. Throws `model_not_found` when it leads
-   * nowhere, and `insufficient_permissions` when it leads, or may lead, past the routes that are allowed.
+   * nowhere, and `insufficient_permissions` when it leads, or may lead, past the routes that are allowed. With a
+   * `provider`, only its targets are left; one that it does not name is looked for among that provider's models.
    */
-  resolve(model: string, allowed: Allowed): Entry;
+  resolve(model: string, allowed: Allowed, provider?: string | null): Entry;
+  /**
+   * Where requests lead that are not routed by a model: to the provider the caller names, else to the configured
+   * one; null when there is neither. Callers that are bound to routes have no such way.
+   */
+  passthrough(provider: string | null, allowed: Allowed): Entry | null;
   /**
    * Which targets to try for a request, and why not the others, at `now` (epoch ms). Changes nothing. Throws a
    * `GatewayError` 400 for a policy that is not configured.
@@ -42,7 +49,7 @@ export interface Router {
 }
 
 /** The parts of a configuration that decide where requests go. */
-export type RouterConfig = Pick<Config, 'providers' | 'routes' | 'defaultRoute'> &
+export type RouterConfig = Pick<Config, 'providers' | 'routes' | 'defaultRoute' | 'passthroughProvider'> &
   Partial<Pick<Config, 'keys' | 'policies'>>;
 
 /** Builds the router of a configuration. `random` is from 0 to 1. */
@@ -81,11 +88,30 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
         .targets()
         .some((target) => availability.blocked(target.provider.name, target.id, now) === null);
     },
-    resolve(model, allowed) {
-      const entry = table.resolve(model) ?? fallback();
+    resolve(model, allowed, provider = null) {
+      const known = table.resolve(model) ?? (provider === null ? fallback() : null);
+      const entry = provider === null ? known : narrow(table, known, provider, model);
       if (allowed !== null && (entry?.route == null || !allowed.has(entry.route))) throw notAllowed(model);
+      if (provider !== null && table.provider(provider) === null) throw noProvider(config, provider);
       if (entry === null) throw notFound(config, model);
       return entry;
     },
+    passthrough(provider, allowed) {
+      const name = provider ?? config.passthroughProvider;
+      if (name === null) return null;
+      if (allowed !== null) {
+        throw new GatewayError('insufficient_permissions', 'This API key may only use its routes.');
+      }
+      const entry = table.provider(name);
+      if (entry === null) throw noProvider(config, name);
+      return entry;
+    },
   };
+}
+
+/** The targets of one provider among those a name leads to, else that provider's own model of this name. */
+function narrow(table: Table, known: Entry | null, provider: string, model: string): Entry | null {
+  const targets = known?.targets.filter((target) => target.provider.name === provider) ?? [];
+  if (known !== null && targets.length > 0) return { ...known, targets };
+  return table.resolve(`${provider}/${model}`);
 }

@@ -12,6 +12,14 @@ export interface Target {
   readonly declared: ModelConfig | null;
 }
 
+/** The model of a target that stands for a provider as a whole. */
+const ANY_MODEL = '*';
+
+/** A target's model as it is written down; null when nobody knows which one the provider will take. */
+export function recordedModel({ model }: Target): string | null {
+  return model === ANY_MODEL ? null : model;
+}
+
 /** Where a name that clients use as `model` leads. */
 export interface Entry {
   /** The route's name, else the model id or the target that was named. */
@@ -38,6 +46,8 @@ export interface ListedModel {
 export interface Table {
   /** First match wins: route, alias, `provider/model`, declared or discovered model id; null when there is none. */
   resolve(model: string): Entry | null;
+  /** The provider as a whole, for what is not routed by a model; null when there is no such provider. */
+  provider(name: string): Entry | null;
   models(): readonly ListedModel[];
   /** Every declared, discovered or routed target, and one stand-in for each provider that takes any model. */
   targets(): readonly Target[];
@@ -113,13 +123,12 @@ export function buildTable(
       const targets = byModel.get(model);
       return targets === undefined ? null : direct(model, targets);
     },
+    provider(name) {
+      const provider = providers.get(name);
+      return provider === undefined ? null : direct(provider.name, [wholeOf(provider)]);
+    },
     targets() {
-      const standIns = [...providers.values()].filter(isOpen).map((provider) => ({
-        id: `${provider.name}/*`,
-        provider,
-        model: '*',
-        declared: null,
-      }));
+      const standIns = [...providers.values()].filter(isOpen).map(wholeOf);
       return [...known.values(), ...[...routes.values()].flatMap((entry) => entry.targets), ...standIns];
     },
     models() {
@@ -134,6 +143,10 @@ export function buildTable(
       return listed;
     },
   };
+}
+
+function wholeOf(provider: ProviderConfig): Target {
+  return { id: `${provider.name}/${ANY_MODEL}`, provider, model: ANY_MODEL, declared: null };
 }
 
 /** A provider that is to say which models it has takes no others, also while it has said nothing yet. */

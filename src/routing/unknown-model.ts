@@ -13,6 +13,13 @@ export function notFound(config: Pick<Config, 'providers'>, model: string): Gate
   return new GatewayError('model_not_found', message, { param: 'model' });
 }
 
+/** The caller asks for a provider that is not there. */
+export function noProvider(config: Pick<Config, 'providers'>, name: string): GatewayError {
+  const known = Object.keys(config.providers).join(', ');
+  const message = `x-gateway-provider names ${quote(name)}; there are ${known}.`;
+  return new GatewayError('invalid_request_error', message, { param: 'x-gateway-provider' });
+}
+
 const MAX_QUOTED = 100;
 
 /** A caller's string, safe and short enough for an error message. */

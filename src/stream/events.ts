@@ -1,15 +1,6 @@
+import { findError, readError, type StreamError } from './event-error.js';
 import { isRecord, recordOf, textOf } from './json.js';
 import { readUsage, type Usage } from './usage.js';
-
-/** An error that an upstream sent inside a 200. */
-export interface StreamError {
-  /** The HTTP status the error names, if it names one. */
-  status: number | null;
-  code: string | null;
-  message: string;
-  /** The event's parsed data, or its text when it is no JSON. */
-  body: unknown;
-}
 
 /** What one event says. */
 export interface EventReading {
@@ -41,12 +32,13 @@ const FINAL_RESPONSE = new Set([
   'response.cancelled',
 ]);
 /** The final events of the streams that end without `[DONE]` and are no responses. */
-const FINAL_OTHER = new Set([
-  'transcript.text.done',
-  'speech.audio.done',
-  'image_generation.completed',
-  'image_edit.completed',
-]);
+const FINAL_OTHER = new Set(['transcript.text.done', 'speech.audio.done']);
+/** Each ends one image. Whether it was the last one only the end of the stream tells. */
+const IMAGE_DONE = new Set(['image_generation.completed', 'image_edit.completed']);
+/** The Assistants API announces runs, steps and messages with these. `[DONE]` ends its streams. */
+const THREAD_ANNOUNCEMENT = /^thread\.(?:created|.*\.(?:created|queued|in_progress|cancelling))$/;
+/** A run has ended, or waits for the results of tools in a request of their own. */
+const RUN_OVER = /^thread\.run\.(?:completed|incomplete|cancelled|expired|requires_action)$/;
 const PINGS = new Set(['ping', 'keepalive', 'heartbeat']);
 
 /** An event that only keeps the connection open. */
@@ -62,7 +54,8 @@ export function readEvent(body: unknown, event: string | null): EventReading {
     else reading.content = !isPing(event);
     return reading;
   }
-  const type = textOf(body.type) ?? event;
+  // A step of a thread's run has a `type` that is about the step, not about the event.
+  const type = event?.startsWith('thread.') ? event : (textOf(body.type) ?? event);
   const response = recordOf(body.response);
   reading.usage = readUsage(body);
   reading.id = textOf(body.id) ?? textOf(response.id);
@@ -70,7 +63,8 @@ export function readEvent(body: unknown, event: string | null): EventReading {
   reading.error = findError(body, type, event);
   if (Array.isArray(body.choices)) readChoices(body.choices, reading);
   else if (type?.startsWith('response.')) readResponseEvent(type, body, response, reading);
-  else readOther(type, reading);
+  else if (type?.startsWith('thread.')) readThreadEvent(type, body, reading);
+  else readOther(type, body, reading);
   // An error before content must leave the way to another target open.
   if (reading.error) {
     reading.content = false;
@@ -123,7 +117,8 @@ function readDelta(delta: unknown, reading: EventReading): void {
   for (const [key, value] of Object.entries(delta)) {
     if (key === 'role' || isEmpty(value)) continue;
     reading.content = true;
-    reading.textBytes += sizeOf(key === 'audio' ? recordOf(value).transcript : value);
+    if (key === 'audio') reading.textBytes += sizeOf(recordOf(value).transcript);
+    else if (key !== 'images') reading.textBytes += sizeOf(value);
   }
 }
 
@@ -149,64 +144,24 @@ function readResponseEvent(
   if (type.endsWith('.delta') && !type.includes('audio.delta')) reading.textBytes = sizeOf(body.delta);
 }
 
-function readOther(type: string | null, reading: EventReading): void {
+function readThreadEvent(type: string, body: Record<string, unknown>, reading: EventReading): void {
+  // A thread, a step and a message have ids of their own, and a step counts a part of its run's tokens.
+  if (body.object !== 'thread.run') {
+    reading.id = null;
+    reading.usage = null;
+  }
+  reading.content = !THREAD_ANNOUNCEMENT.test(type);
+  if (type.endsWith('.delta')) reading.textBytes = sizeOf(body.delta);
+  if (RUN_OVER.test(type)) reading.finishReason = textOf(body.status) ?? type.slice('thread.run.'.length);
+}
+
+function readOther(type: string | null, body: Record<string, unknown>, reading: EventReading): void {
   if (isPing(type)) return;
   reading.content = true;
-  if (type !== null && FINAL_OTHER.has(type)) reading.terminated = true;
-}
-
-function findError(
-  body: Record<string, unknown>,
-  type: string | null,
-  event: string | null,
-): StreamError | null {
-  if (isError(body.error)) return readError(body, body.error);
-  if (type === 'response.failed') return readError(body, recordOf(body.response).error);
-  // Groq reports under its own key, OpenRouter in the choice that failed, vLLM with the error as the object.
-  const groq = recordOf(body.x_groq).error;
-  if (isError(groq)) return readError(body, groq);
-  for (const choice of Array.isArray(body.choices) ? body.choices : []) {
-    const failure = recordOf(choice).error;
-    if (isError(failure)) return readError(body, failure);
-  }
-  const whole = type === 'error' || event === 'error' || body.object === 'error';
-  return whole ? readError(body, body) : null;
-}
-
-function isError(value: unknown): boolean {
-  return isRecord(value) || textOf(value) !== null;
-}
-
-/** The common parts of an error, `error` being where they are inside the event's `body`. */
-export function readError(body: unknown, error: unknown): StreamError {
-  const fields = recordOf(error);
-  const message =
-    textOf(error) ??
-    textOf(fields.message) ??
-    textOf(body) ??
-    'the upstream reported an error without a message';
-  return {
-    status:
-      statusOf(fields.status_code) ??
-      statusOf(fields.status) ??
-      statusOf(fields.code) ??
-      statusOf(recordOf(body).status_code),
-    code: codeOf(fields.code) ?? textOf(fields.type) ?? textOf(fields.status),
-    message,
-    body,
-  };
-}
-
-/** Providers put the status into `status`, `status_code` or `code`, as a number or as its digits. */
-function statusOf(value: unknown): number | null {
-  const status = typeof value === 'string' && /^[45]\d\d$/.test(value) ? Number(value) : value;
-  return typeof status === 'number' && Number.isInteger(status) && status >= 400 && status < 600
-    ? status
-    : null;
-}
-
-function codeOf(value: unknown): string | null {
-  return typeof value === 'number' ? String(value) : textOf(value);
+  if (type === null) return;
+  if (FINAL_OTHER.has(type)) reading.terminated = true;
+  if (IMAGE_DONE.has(type)) reading.finishReason = 'completed';
+  if (type.endsWith('.delta')) reading.textBytes = sizeOf(body.delta);
 }
 
 function isEmpty(value: unknown): boolean {
@@ -214,12 +169,16 @@ function isEmpty(value: unknown): boolean {
   return Array.isArray(value) ? value.length === 0 : isRecord(value) && Object.keys(value).length === 0;
 }
 
-/** Deep enough for a tool call's arguments, shallow enough for any stack. */
-const DEPTH = 4;
+/** Deep enough for the arguments of a tool call in a step of a run, shallow enough for any stack. */
+const DEPTH = 6;
+const NOT_GENERATED = new Set(['id', 'type']);
 
-/** Bytes of all the strings in a value. */
+/** Bytes of all the strings in a value that a model wrote. */
 function sizeOf(value: unknown, depth = DEPTH): number {
   if (typeof value === 'string') return Buffer.byteLength(value);
   if (depth === 0 || typeof value !== 'object' || value === null) return 0;
-  return Object.values(value).reduce<number>((sum, part) => sum + sizeOf(part, depth - 1), 0);
+  return Object.entries(value).reduce(
+    (sum, [key, part]) => (NOT_GENERATED.has(key) ? sum : sum + sizeOf(part, depth - 1)),
+    0,
+  );
 }

@@ -1,16 +1,17 @@
+import { find, readBlock } from './block.js';
 import { createAccumulator } from './bytes.js';
+import { createEnds, type Ends } from './ends.js';
 
 const LF = 10;
 const CR = 13;
 const SPACE = 32;
 const COLON = 58;
-const NEWLINE = Buffer.from('\n');
 const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
-const DATA = Buffer.from('data');
-const EVENT = Buffer.from('event');
+const DATA = Buffer.from('data:');
+const NOTHING = Buffer.alloc(0);
 
 export interface FramerOptions {
-  /** An event with more bytes than this (fields and blank line included) is skipped, not kept. */
+  /** Of an event with more bytes than this (fields and blank line included) only the two ends are kept. */
   maxEventBytes: number;
   /**
    * One event that has data. `data` is valid during the call only. `complete` is false for a last event
@@ -19,6 +20,8 @@ export interface FramerOptions {
   onEvent(data: Buffer, event: string | null, complete: boolean): void;
   /** An event grew above `maxEventBytes`. */
   onOversize?(): void;
+  /** It is over. `head` and `tail` are the beginning and the end of its data, valid during the call only. */
+  onOversizeEnd?(head: Buffer, tail: Buffer, event: string | null): void;
   /** A blank line ended a block (with or without data) `end` bytes into the chunk that is being written. */
   onBoundary?(end: number): void;
 }
@@ -42,9 +45,10 @@ export interface Framer {
  * 210). Only an event that is split across chunks is copied.
  */
 export function createFramer(options: FramerOptions): Framer {
-  const { maxEventBytes, onEvent, onOversize, onBoundary } = options;
+  const { maxEventBytes, onEvent, onOversize, onOversizeEnd, onBoundary } = options;
   const pending = createAccumulator();
-  let skipping = false;
+  /** Of the oversized event that passes by. */
+  let ends: Ends | null = null;
   let lineEmpty = true;
   let afterCr = false;
   let atStart = true;
@@ -54,7 +58,7 @@ export function createFramer(options: FramerOptions): Framer {
     if (length === 0) return;
     // The second half of a CRLF that was split between two chunks ends no further line.
     let cursor = afterCr && chunk[0] === LF ? 1 : 0;
-    let blockStart = pending.length > 0 || skipping ? 0 : cursor;
+    let blockStart = pending.length > 0 || ends !== null ? 0 : cursor;
     afterCr = false;
     // Each position is searched again only once it was passed; searching both at every line is quadratic.
     let lf = find(chunk, LF, cursor);
@@ -81,10 +85,11 @@ export function createFramer(options: FramerOptions): Framer {
   }
 
   function finish(chunk: Buffer, start: number, end: number): void {
-    if (skipping) {
-      skipping = false;
-    } else if (pending.length + end - start > maxEventBytes) {
-      onOversize?.();
+    if (ends === null && pending.length + end - start > maxEventBytes) outgrow();
+    if (ends !== null) {
+      ends.append(chunk.subarray(start, end));
+      emitEnds(ends);
+      ends = null;
     } else if (pending.length === 0) {
       emit(chunk.subarray(start, end), true);
     } else {
@@ -96,18 +101,32 @@ export function createFramer(options: FramerOptions): Framer {
   }
 
   function keep(chunk: Buffer, start: number): void {
-    if (skipping) return;
-    if (pending.length + chunk.length - start > maxEventBytes) {
-      skipping = true;
-      pending.clear();
-      onOversize?.();
-    } else {
-      pending.append(chunk, start, chunk.length);
-    }
+    if (ends === null && pending.length + chunk.length - start > maxEventBytes) outgrow();
+    if (ends === null) pending.append(chunk, start, chunk.length);
+    else ends.append(chunk.subarray(start));
+  }
+
+  function outgrow(): void {
+    ends = createEnds();
+    ends.append(pending.view());
+    pending.clear();
+    onOversize?.();
+  }
+
+  function emitEnds({ head, tail }: Ends): void {
+    const first = readBlock(withoutBom(head));
+    if (first.data === null) return;
+    // The tail begins somewhere in a line, and in an event of this size that is a line of data.
+    const last = readBlock(tail.length === 0 ? NOTHING : Buffer.concat([DATA, tail]));
+    onOversizeEnd?.(first.data, last.data ?? NOTHING, last.event ?? first.event);
+  }
+
+  function withoutBom(block: Buffer): Buffer {
+    return atStart && block.subarray(0, BOM.length).equals(BOM) ? block.subarray(BOM.length) : block;
   }
 
   function emit(block: Buffer, complete: boolean): void {
-    const body = atStart && block.subarray(0, 3).equals(BOM) ? block.subarray(3) : block;
+    const body = withoutBom(block);
     const lineEnd = body.indexOf(LF);
     // Nearly every event of a model's stream is one data line and a blank one.
     if (lineEnd === body.length - 2 && isData(body) && body.indexOf(CR) === -1) {
@@ -122,47 +141,17 @@ export function createFramer(options: FramerOptions): Framer {
     write,
     end() {
       if (pending.length > 0) emit(pending.view(), false);
+      // A line that was cut off could be taken for JSON that says something else.
+      if (ends !== null && lineEmpty) emitEnds(ends);
       pending.clear();
+      ends = null;
     },
     get skipping() {
-      return skipping;
+      return ends !== null;
     },
   };
 }
 
-/** The position of a byte, or the buffer's length. */
-function find(buffer: Buffer, byte: number, from: number): number {
-  const at = buffer.indexOf(byte, from);
-  return at === -1 ? buffer.length : at;
-}
-
 function isData(line: Buffer): boolean {
   return line[0] === 100 && line[1] === 97 && line[2] === 116 && line[3] === 97 && line[4] === COLON;
-}
-
-function readBlock(block: Buffer): { data: Buffer | null; event: string | null } {
-  const lines: Buffer[] = [];
-  let event: string | null = null;
-  let lf = -1;
-  let cr = -1;
-  for (let start = 0; start < block.length; ) {
-    if (lf < start) lf = find(block, LF, start);
-    if (cr < start) cr = find(block, CR, start);
-    // A CRLF leaves an empty line behind it, which is no field.
-    const line = block.subarray(start, Math.min(lf, cr));
-    start += line.length + 1;
-    const colon = find(line, COLON, 0);
-    const name = line.subarray(0, colon);
-    const isDataLine = name.equals(DATA);
-    if (!isDataLine && !name.equals(EVENT)) continue;
-    const value = line.subarray(line[colon + 1] === SPACE ? colon + 2 : colon + 1);
-    if (isDataLine) lines.push(value);
-    else event = value.length > 0 ? value.toString('utf8') : null;
-  }
-  return { data: joinLines(lines), event };
-}
-
-function joinLines(lines: Buffer[]): Buffer | null {
-  if (lines.length < 2) return lines[0] ?? null;
-  return Buffer.concat(lines.flatMap((line, index) => (index === 0 ? [line] : [NEWLINE, line])));
 }

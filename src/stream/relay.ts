@@ -1,12 +1,16 @@
 import { Readable } from 'node:stream';
 import type { EndReason } from '../exchange.js';
+import { transportFailure } from '../upstream/failure.js';
 import type { Timers } from '../upstream/timers.js';
+import { createBoundary } from './boundary.js';
+import { isErrorEvent, type StreamError } from './event-error.js';
 import type { Tap } from './tap.js';
 
 /** Held bytes above this are released although no content was seen, so that memory stays bounded. */
 const MAX_HELD_BYTES = 1024 * 1024;
 /** How long an upstream may keep its connection open after the terminator before it is closed. */
 const LINGER_MS = 1_000;
+const MALFORMED = 'The upstream sent an event that is not JSON.';
 
 /** How a relay ended after its commit point. */
 export type RelayEnd =
@@ -20,7 +24,7 @@ export interface EarlyEnd {
   endReason: EndReason;
   message: string;
   /** The upstream's own error event, if it sent one. */
-  error: { status: number | null; body: unknown } | null;
+  error: StreamError | null;
 }
 
 export interface RelayOptions {
@@ -38,8 +42,15 @@ export interface RelayOptions {
   onDelivered(): void;
   /** What the client may see of bytes with an upstream's error event in them. */
   shownError(bytes: Buffer): Buffer;
-  /** The event that tells the client that the answer broke off. */
-  errorEvent(endReason: EndReason): string;
+  /**
+   * The event that tells the client that the answer broke off. Null when the answer is no stream of events: then
+   * only a connection that breaks can tell.
+   */
+  errorEvent(endReason: EndReason): string | null;
+  /** Whether an answer that ends without saying that it is complete was cut off. */
+  mustSayEnd: boolean;
+  /** How many more bytes are read for the record when the client has left; null: the upstream is let go at once. */
+  drainBytes: number | null;
 }
 
 /** Upstream bytes on their way to the client. */
@@ -50,6 +61,8 @@ export interface Relay {
   readonly output: Readable;
   /** Breaks off. After the commit point the client is told, unless it is the one that left. */
   breakOff(endReason: EndReason, message: string): void;
+  /** The client has left: reads on for the record, if that was asked for, else stops. */
+  leave(): void;
   /** Stops without a word; both ends are closed. */
   destroy(): void;
 }
@@ -60,11 +73,12 @@ export interface Relay {
  */
 export function createRelay(body: Readable, options: RelayOptions): Relay {
   const { tap, timers } = options;
-  let state: 'holding' | 'flowing' | 'over' = 'holding';
+  let state: 'holding' | 'flowing' | 'draining' | 'over' = 'holding';
   let held: Buffer[] = [];
   let heldBytes = 0;
+  let drained = 0;
   let delivered = false;
-  let midEvent = false;
+  const boundary = createBoundary();
   let settleReady: (early: EarlyEnd | null) => void;
   const ready = new Promise<EarlyEnd | null>((resolve) => {
     settleReady = resolve;
@@ -76,7 +90,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
       body.resume();
     },
     destroy(error, callback) {
-      stop();
+      leave();
       callback(error);
     },
   });
@@ -85,25 +99,35 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   output.once('end', noteDelivered);
   body.on('data', onData);
   body.on('end', onBodyEnd);
-  body.on('error', (error: Error) => breakOff('upstream_reset', error.message));
+  body.on('error', (error: Error) => {
+    const { endReason, message } = transportFailure(error, null);
+    breakOff(endReason, message);
+  });
   body.on('close', () => breakOff('upstream_reset', 'The upstream closed the connection.'));
 
   function onData(chunk: Buffer): void {
     if (state === 'over') return;
     options.onRead();
     timers.activity();
-    take(tap.write(chunk));
+    const bytes = tap.write(chunk);
+    if (state === 'draining') drain(chunk.length);
+    else take(bytes);
   }
 
   function onBodyEnd(): void {
     if (state === 'over') return;
     const rest = tap.end();
+    if (state === 'draining') {
+      stop();
+      return;
+    }
     const { finishReason, terminated, error } = tap.facts;
-    if (finishReason === null && !terminated && error === null) {
+    if (options.mustSayEnd && finishReason === null && !terminated && error === null) {
       // Half an event would reach the client as nonsense: it is told what happened instead.
       breakOff('upstream_incomplete', 'The upstream ended its answer before it was complete.');
     } else {
       take(rest);
+      if (state === 'holding') release();
       if (!isOver()) finish({ kind: 'complete' });
     }
   }
@@ -112,19 +136,21 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     if (state === 'holding') hold(bytes);
     else push(bytes);
     if (state !== 'flowing') return;
-    const { error, terminated } = tap.facts;
-    if (error !== null) finish({ kind: 'broken', endReason: 'upstream_error', message: error.message });
+    const { error, malformed, terminated } = tap.facts;
+    if (error !== null && !malformed && isErrorEvent(error)) {
+      finish({ kind: 'broken', endReason: 'upstream_error', message: error.message });
+    } else if (error !== null) breakOff('upstream_error', error.message);
+    else if (malformed) breakOff('upstream_invalid', MALFORMED);
     else if (terminated) finish({ kind: 'complete' });
   }
 
   function hold(bytes: Buffer): void {
     if (bytes.length > 0) held.push(bytes);
     heldBytes += bytes.length;
-    const { content, error, terminated } = tap.facts;
-    if (error !== null && !content) {
-      const { status, body: errorBody, message } = error;
-      endEarly({ endReason: 'upstream_error', message, error: { status, body: errorBody } });
-    } else if (content || terminated || heldBytes > MAX_HELD_BYTES) release();
+    const { content, error, malformed, terminated } = tap.facts;
+    if (error !== null && !content) endEarly({ endReason: 'upstream_error', message: error.message, error });
+    else if (malformed && !content) breakOff('upstream_invalid', MALFORMED);
+    else if (content || terminated || heldBytes > MAX_HELD_BYTES) release();
   }
 
   function release(): void {
@@ -139,7 +165,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
 
   function push(bytes: Buffer): void {
     if (bytes.length === 0) return;
-    midEvent = !endsEvent(bytes);
+    boundary.written(bytes);
     const shown = tap.facts.error === null ? bytes : options.shownError(bytes);
     options.onWrite(shown.length);
     if (output.push(shown)) return;
@@ -170,11 +196,38 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
 
   function breakOff(endReason: EndReason, message: string): void {
     if (state === 'holding') endEarly({ endReason, message, error: null });
+    if (state === 'draining') stop();
     if (state === 'over') return;
-    // An event that was cut in two must not swallow the one that tells.
-    push(Buffer.from(`${midEvent ? '\n\n' : ''}${options.errorEvent(endReason)}`));
-    finish({ kind: 'broken', endReason, message });
+    const event = options.errorEvent(endReason);
+    if (event === null) {
+      over();
+      options.onEnd({ kind: 'broken', endReason, message });
+      output.destroy(new Error(message));
+    } else {
+      // An event that was cut in two must not swallow the one that tells.
+      push(Buffer.from(`${boundary.reached ? '' : '\n\n'}${event}`));
+      finish({ kind: 'broken', endReason, message });
+    }
     body.destroy();
+  }
+
+  function leave(): void {
+    if (state === 'draining' || state === 'over') return;
+    if (options.drainBytes === null) stop();
+    else startDraining();
+  }
+
+  /** Nobody waits any more, but what comes is being paid for, so it is counted. */
+  function startDraining(): void {
+    if (state === 'flowing') timers.resume();
+    state = 'draining';
+    held = [];
+    body.resume();
+  }
+
+  function drain(bytes: number): void {
+    drained += bytes;
+    if (tap.facts.terminated || tap.facts.error !== null || drained > (options.drainBytes ?? 0)) stop();
   }
 
   /** The answer is complete: let the upstream end its side, so that the connection can be used again. */
@@ -188,9 +241,8 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
 
   function stop(): void {
     if (state === 'over') return;
-    if (state === 'holding')
-      settleReady({ endReason: 'client_gone', message: 'The client left.', error: null });
-    else options.onEnd({ kind: 'stopped' });
+    if (state !== 'holding') options.onEnd({ kind: 'stopped' });
+    settleReady({ endReason: 'client_gone', message: 'The client left.', error: null });
     over();
     body.destroy();
   }
@@ -208,20 +260,10 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     ready,
     output,
     breakOff,
+    leave,
     destroy() {
       stop();
       output.destroy();
     },
   };
-}
-
-const LF = 0x0a;
-const CR = 0x0d;
-
-/** Whether the bytes end with a blank line, in any of the three line ends that SSE knows. */
-function endsEvent(bytes: Buffer): boolean {
-  const last = bytes[bytes.length - 1];
-  const before = bytes[bytes.length - 2];
-  if (last === CR) return before === CR;
-  return last === LF && (before === LF || (before === CR && bytes[bytes.length - 3] === LF));
 }

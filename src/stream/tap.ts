@@ -1,13 +1,19 @@
 import { createCutter } from './cutter.js';
 import { createFramer } from './framer.js';
+import { withoutNullUsage } from './null-usage.js';
 import { createObserver, type StreamFacts } from './observer.js';
 
 export type { StreamFacts } from './observer.js';
 
 export interface TapOptions {
-  /** Remove the chunk that carries nothing but usage, because the gateway asked for it and the client did not. */
+  /**
+   * Remove the chunk that carries nothing but usage, and the `usage: null` of the others, because the gateway asked for
+   * the usage and the client did not.
+   */
   stripUsage: boolean;
-  /** An event above this many bytes is relayed, but not observed. Default 1 MiB. */
+  /** Whether every event of this API is JSON, so that one that is not is a fault. Default false. */
+  json?: boolean;
+  /** An event above this many bytes is relayed as it comes, and only its two ends are read. Default 1 MiB. */
   maxEventBytes?: number;
 }
 
@@ -37,9 +43,11 @@ const NOTHING = Buffer.alloc(0);
  * tap.facts.usage?.outputText;
  */
 export function createTap(options: TapOptions): Tap {
-  const observer = createObserver();
+  const observer = createObserver(options.json ?? false);
   const cutter = createCutter();
+  const asAskedFor = options.stripUsage ? withoutNullUsage : (bytes: Buffer) => bytes;
   let usageOnly = false;
+  let failed = false;
 
   const framer = createFramer({
     maxEventBytes: options.maxEventBytes ?? MAX_EVENT_BYTES,
@@ -47,8 +55,11 @@ export function createTap(options: TapOptions): Tap {
       usageOnly = observer.observe(data, event, complete) && options.stripUsage;
     },
     onOversize: observer.oversize,
+    onOversizeEnd: observer.oversizeEnd,
     onBoundary(end) {
-      cutter.boundary(end, usageOnly);
+      // Of an error the client hears once, and of what follows it nothing.
+      cutter.boundary(end, usageOnly || failed || observer.facts.malformed);
+      failed = observer.facts.error !== null;
       usageOnly = false;
     },
   });
@@ -59,13 +70,18 @@ export function createTap(options: TapOptions): Tap {
     if (observer.done) return chunk;
     cutter.begin(chunk);
     framer.write(chunk);
-    return cutter.flush(framer.skipping || observer.done);
+    return asAskedFor(cutter.flush(isReleased()));
+  }
+
+  /** Whether unfinished bytes may go out: within an event too large to be held, and after the last one. */
+  function isReleased(): boolean {
+    return (framer.skipping || observer.done) && !failed && !observer.facts.malformed;
   }
 
   function end(): Buffer {
     if (!observer.done) framer.end();
     const held = cutter.end();
-    return usageOnly ? NOTHING : held;
+    return usageOnly ? NOTHING : asAskedFor(held);
   }
 
   return { facts: observer.facts, write, end };

@@ -1,53 +1,60 @@
 import { type Attempt, commit, conclude, type Exchange, sinceStart } from '../exchange.js';
-import type { Target } from '../routing/table.js';
+import { recordedModel, type Target } from '../routing/table.js';
+import { readEvent } from '../stream/events.js';
+import { recordOf, textOf } from '../stream/json.js';
 import type { RelayEnd } from '../stream/relay.js';
 import type { StreamFacts } from '../stream/tap.js';
-import { readUsage } from '../stream/usage.js';
+import { readUsage, type Usage } from '../stream/usage.js';
 import { costNano } from './price.js';
 import { hideSecret } from './secret.js';
 
 interface Answered {
   exchange: Exchange;
   target: Target;
+  estimate(outputBytes: number): Usage | null;
 }
 
 /** Writes the commit point of the answering attempt into the record. */
-export function noteCommit({ exchange, target }: Answered, record: Attempt): void {
+export function noteCommit(
+  { exchange, target }: Pick<Answered, 'exchange' | 'target'>,
+  record: Attempt,
+): void {
   record.reason ??= 'answered';
   exchange.provider = target.provider.name;
-  exchange.model = target.model;
+  exchange.model = recordedModel(target);
   exchange.upstreamStatus = record.status;
   exchange.headersUs = record.headersUs;
   exchange.firstContentUs = record.firstContentUs;
   exchange.upstreamUs += sinceStart(exchange) - record.startedUs;
-  commit(exchange);
+  // An answer that is only read for the record has nobody to be committed to.
+  if (exchange.cancelled === null) commit(exchange);
 }
 
 /** Writes a whole JSON answer into the record. */
-export function noteAnswer({ exchange, target }: Answered, answer: Record<string, unknown>): void {
+export function noteAnswer(answered: Answered, answer: Record<string, unknown>): void {
+  const { exchange } = answered;
   exchange.streaming = false;
   exchange.lastByteUs = sinceStart(exchange);
   exchange.responseModel = text(answer.model);
   exchange.upstreamResponseId = text(answer.id);
   exchange.finishReason = finishReason(answer);
-  exchange.usage = readUsage(answer);
-  noteCost(exchange, target);
+  noteUsage(answered, readUsage(answer), () => textBytes(answer));
   conclude(exchange, 'ok', 'complete');
 }
 
 /** Writes into the record what was seen of a stream until it ended, and how it ended. */
 export function noteStream(
-  { exchange, target }: Answered,
+  answered: Answered,
   record: Attempt,
   facts: Readonly<StreamFacts>,
   end: RelayEnd,
 ): void {
+  const { exchange, target } = answered;
   exchange.responseModel = facts.responseModel;
   exchange.upstreamResponseId = facts.responseId;
   exchange.finishReason = facts.finishReason;
   exchange.chunks = facts.events;
-  exchange.usage = facts.usage;
-  noteCost(exchange, target);
+  if (facts.content) noteUsage(answered, facts.usage, () => facts.contentBytes);
   record.totalUs = sinceStart(exchange) - record.startedUs;
   if (end.kind === 'stopped') {
     record.reason = exchange.cancelled ?? 'client_gone';
@@ -62,11 +69,31 @@ export function noteStream(
   }
 }
 
-function noteCost(exchange: Exchange, target: Target): void {
-  exchange.usageSource = exchange.usage === null ? 'none' : 'reported';
+/** What the upstream says, else what the bytes of the generated text suggest. */
+function noteUsage(
+  { exchange, target, estimate }: Answered,
+  reported: Usage | null,
+  outputBytes: () => number,
+): void {
+  exchange.usage = reported ?? estimate(outputBytes());
+  exchange.usageSource = reported !== null ? 'reported' : exchange.usage === null ? 'none' : 'estimated';
   const price = target.declared?.price ?? null;
   exchange.costNano = costNano(exchange.usage, price);
   exchange.priceSource = exchange.costNano === null ? null : 'config';
+}
+
+/** Bytes of generated text: a chat's choices, or the output of the responses API. */
+function textBytes(answer: Record<string, unknown>): number {
+  if (!Array.isArray(answer.output)) return readEvent(answer, null).textBytes;
+  const parts = answer.output.flatMap((item: unknown) => [item, ...listOf(recordOf(item).content)]);
+  return parts.reduce<number>((sum, part) => {
+    const { text: words, arguments: call } = recordOf(part);
+    return sum + Buffer.byteLength(textOf(words) ?? '') + Buffer.byteLength(textOf(call) ?? '');
+  }, 0);
+}
+
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
 }
 
 function finishReason(answer: Record<string, unknown>): string | null {

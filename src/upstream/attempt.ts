@@ -1,32 +1,38 @@
-import type { Readable } from 'node:stream';
-import { errorBody } from '../errors.js';
+import type { Endpoint } from '../endpoints.js';
 import { type Attempt, type EndReason, type Exchange, sinceStart } from '../exchange.js';
 import type { Target } from '../routing/table.js';
-import { createRelay, type EarlyEnd, type Relay } from '../stream/relay.js';
-import { createTap } from '../stream/tap.js';
-import { noteAnswer, noteCommit, noteStream } from './account.js';
+import { errorBytes } from '../stream/event-error.js';
+import type { EarlyEnd, Relay } from '../stream/relay.js';
+import type { Usage } from '../stream/usage.js';
+import { UploadError } from '../upload/error.js';
+import { noteCommit } from './account.js';
 import type { Answer } from './answer.js';
+import { type DrainPolicy, startDrain } from './drain.js';
 import { type Failure, transportFailure } from './failure.js';
 import { rateLimitSnapshot, responseHeaders } from './headers.js';
+import { expectedForm } from './kind.js';
 import type { Connection } from './pools.js';
-import { readAll } from './read-all.js';
-import { withoutSecret } from './secret.js';
-import { startTimers, type Timers } from './timers.js';
+import { readError } from './read-all.js';
+import { openRelay } from './relayed.js';
+import { startTimers } from './timers.js';
 import type { UpstreamRequest, UpstreamResponse } from './transport.js';
-
-/** Upper bound of a JSON answer held in memory; images come as base64, so it is generous. */
-const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
-/** An error body is for reading, not for storing; some upstreams repeat the whole request in it. */
-const MAX_ERROR_BYTES = 64 * 1024 * 1024;
+import { takeWhole } from './whole.js';
 
 /** What one try needs. */
 export interface Work {
   exchange: Exchange;
   target: Target;
+  endpoint: Endpoint;
+  /** The caller asked for server-sent events. */
+  streaming: boolean;
   send: Connection['send'];
   request: Omit<UpstreamRequest, 'signal'>;
   /** The client did not ask for the usage chunk, so it must not see it. */
   stripUsage: boolean;
+  /** What the exchange used, from the bytes of its answer, when the upstream does not say. */
+  estimate(outputBytes: number): Usage | null;
+  /** What happens when the client leaves; null: the upstream is let go at once. */
+  drain: DrainPolicy | null;
 }
 
 export type Result = { answer: Answer } | { failure: Failure };
@@ -37,16 +43,29 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
   const controller = new AbortController();
   let timedOut: EndReason | null = null;
   let relay: Relay | null = null;
-  const timers = startTimers(work.target.provider.timeouts, (reason) => {
-    timedOut = reason;
-    relay?.breakOff(reason, timeoutMessage(reason));
-    controller.abort();
-  });
+  const { body: sending } = work.request;
+  const uploading = sending === null || Buffer.isBuffer(sending) ? null : sending;
+  const timers = startTimers(
+    work.target.provider.timeouts,
+    (reason) => {
+      timedOut = reason;
+      relay?.breakOff(reason, timeoutMessage(reason));
+      controller.abort();
+    },
+    uploading,
+  );
   exchange.onCancel = () => {
+    if (exchange.cancelled === 'client_gone' && work.drain !== null) {
+      startDrain(exchange, work.drain, stop);
+      relay?.leave();
+    } else stop();
+  };
+
+  function stop(): void {
     if (exchange.cancelled === 'shutdown') relay?.breakOff('shutdown', 'The gateway is shutting down.');
     else relay?.destroy();
     controller.abort();
-  };
+  }
 
   try {
     const response = await work.send({ ...work.request, signal: controller.signal });
@@ -54,102 +73,36 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     record.status = response.status;
     record.rateLimit = rateLimitSnapshot(response.headers);
     if (response.status >= 400 && response.status < 600) {
-      const body = await readAll(response.body, MAX_ERROR_BYTES);
+      const body = await readError(response.body);
       return { failure: { kind: 'answer', status: response.status, headers: response.headers, body } };
     }
-    if (!isEventStream(response)) return await takeWhole(work, record, response, timers);
-    relay = openRelay(work, record, response.body, timers);
+    const form = expectedForm(work, response);
+    if (form === 'nonsense') return { failure: nonsense(response) };
+    if (form === 'whole') return await takeWhole(work, record, response, timers);
+    exchange.streaming = form === 'events';
+    relay = openRelay(work, record, response, timers, form);
     const early = await relay.ready;
     if (early !== null) return { failure: earlyFailure(exchange, early, response) };
     noteCommit(work, record);
-    return { answer: { status: response.status, headers: streamHeaders(response), body: relay.output } };
+    const headers = form === 'events' ? streamHeaders(response) : byteHeaders(response);
+    return { answer: { status: response.status, headers, body: relay.output } };
   } catch (error) {
     if (exchange.cancelled !== null) return { failure: { kind: 'cancelled' } };
     if (timedOut !== null) return { failure: broken(timedOut, timeoutMessage(timedOut), record.status) };
+    // A file of ours that cannot be read says nothing about the target.
+    if (error instanceof UploadError) throw error;
     return { failure: transportFailure(error, record.status) };
   } finally {
-    if (relay === null || record.firstContentUs === null) exchange.onCancel = null;
+    if (relay === null || record.firstContentUs === null) {
+      exchange.onCancel = null;
+      exchange.draining?.end();
+    }
     if (record.firstContentUs === null) {
       timers.clear();
       record.totalUs = sinceStart(exchange) - record.startedUs;
       exchange.upstreamUs += record.totalUs;
     }
   }
-}
-
-/** A JSON answer is checked before its first byte leaves, so that a broken one can still be answered by another. */
-async function takeWhole(
-  work: Work,
-  record: Attempt,
-  response: UpstreamResponse,
-  timers: Timers,
-): Promise<Result> {
-  timers.content();
-  const body = await readAll(response.body, MAX_ANSWER_BYTES, timers.activity);
-  timers.clear();
-  const answer = parseObject(body);
-  if (answer === null || !isSuccess(response)) {
-    const what = answer === null ? 'something that is not a JSON object' : 'neither an answer nor an error';
-    const message = `The upstream answered ${response.status} with ${what}.`;
-    return { failure: broken('upstream_invalid', message, response.status) };
-  }
-  if (answer.error !== null && answer.error !== undefined) {
-    const status = errorStatus(answer.error) ?? 502;
-    return { failure: { kind: 'answer', status, headers: response.headers, body } };
-  }
-  record.firstContentUs = sinceStart(work.exchange);
-  record.totalUs = record.firstContentUs - record.startedUs;
-  noteAnswer(work, answer);
-  noteCommit(work, record);
-  const headers = responseHeaders(response.headers);
-  headers['content-type'] ??= 'application/json; charset=utf-8';
-  return { answer: { status: response.status, headers, body } };
-}
-
-function openRelay(work: Work, record: Attempt, body: Readable, timers: Timers): Relay {
-  const { exchange } = work;
-  const tap = createTap({ stripUsage: work.stripUsage });
-  let lastUs: number | null = null;
-  let largestGapUs: number | null = null;
-  return createRelay(body, {
-    tap,
-    timers,
-    onRead() {
-      const now = sinceStart(exchange);
-      if (lastUs !== null) largestGapUs = Math.max(largestGapUs ?? 0, now - lastUs);
-      lastUs = now;
-    },
-    onContent() {
-      record.firstContentUs = lastUs;
-    },
-    onWrite(bytes) {
-      exchange.bytesOut = (exchange.bytesOut ?? 0) + bytes;
-    },
-    onEnd(end) {
-      exchange.onCancel = null;
-      exchange.lastByteUs = lastUs;
-      exchange.largestGapUs = largestGapUs;
-      noteStream(work, record, tap.facts, end);
-    },
-    onDelivered() {
-      exchange.delivered = true;
-    },
-    shownError: (bytes) => withoutSecret(bytes, work.target.provider),
-    // What the transport said is for the record; it may name addresses of the operator's network.
-    errorEvent(endReason) {
-      const { name } = work.target.provider;
-      const message =
-        endReason === 'shutdown'
-          ? 'The gateway is shutting down.'
-          : `The provider "${name}" broke off its answer (${endReason.replaceAll('_', ' ')}).`;
-      return `data: ${JSON.stringify(errorBody(codeFor(endReason), message))}\n\n`;
-    },
-  });
-}
-
-function codeFor(endReason: EndReason) {
-  if (endReason === 'shutdown') return 'shutting_down';
-  return endReason.endsWith('_timeout') ? 'upstream_timeout' : 'upstream_error';
 }
 
 /** What a stream must carry so that nothing on the way buffers, changes or keeps it. */
@@ -161,22 +114,29 @@ function streamHeaders(response: UpstreamResponse): Record<string, string | stri
   return headers;
 }
 
-/** Redirects are not followed, and what is beyond 599 is no HTTP. */
-function isSuccess(response: UpstreamResponse): boolean {
-  return response.status < 300;
-}
-
-function isEventStream(response: UpstreamResponse): boolean {
-  if (!isSuccess(response)) return false;
-  const type = response.headers['content-type'];
-  return typeof type === 'string' && type.trimStart().toLowerCase().startsWith('text/event-stream');
+/** With its length, so that a client can tell an answer that broke off. */
+function byteHeaders(response: UpstreamResponse): Record<string, string | string[]> {
+  const headers = responseHeaders(response.headers);
+  const length = response.headers['content-length'];
+  if (length !== undefined && response.headers['content-encoding'] === undefined) {
+    headers['content-length'] = length;
+  }
+  return headers;
 }
 
 function earlyFailure(exchange: Exchange, early: EarlyEnd, response: UpstreamResponse): Failure {
   if (exchange.cancelled !== null) return { kind: 'cancelled' };
   if (early.error === null) return broken(early.endReason, early.message, response.status);
-  const body = Buffer.from(JSON.stringify(early.error.body));
+  const body = errorBytes(early.error);
   return { kind: 'answer', status: early.error.status ?? 502, headers: response.headers, body };
+}
+
+function nonsense(response: UpstreamResponse): Failure {
+  // Destroying an unread body raises an error on it, which without a listener would end the process.
+  response.body.on('error', () => {}).destroy();
+  const type = String(response.headers['content-type'] ?? 'no content-type').slice(0, 100);
+  const message = `The upstream answered ${response.status} with ${type}, which is no answer to this request.`;
+  return broken('upstream_invalid', message, response.status);
 }
 
 function broken(endReason: EndReason, message: string, status: number | null): Failure {
@@ -185,25 +145,4 @@ function broken(endReason: EndReason, message: string, status: number | null): F
 
 function timeoutMessage(reason: EndReason): string {
   return `The upstream was too slow (${reason.replaceAll('_', ' ')}).`;
-}
-
-/** The answer as an object, or null when the bytes are anything else. */
-function parseObject(body: Buffer): Record<string, unknown> | null {
-  try {
-    const parsed: unknown = JSON.parse(body.toString('utf8'));
-    return isObject(parsed) ? parsed : null;
-  } catch {
-    return null;
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** An error body inside a 200 may still say which status it means, as `status` or a numeric `code`. */
-function errorStatus(error: unknown): number | null {
-  if (!isObject(error)) return null;
-  const status = Number(error.status ?? error.code);
-  return Number.isInteger(status) && status >= 400 && status <= 599 ? status : null;
 }

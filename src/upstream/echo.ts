@@ -25,6 +25,9 @@ export interface EchoOptions {
   retryAfter: number | null;
 }
 
+/** A request whose body is in memory. */
+type EchoRequest = UpstreamRequest & { body: Buffer | null };
+
 const JSON_TYPE = 'application/json';
 
 /**
@@ -48,13 +51,16 @@ export function createEcho(options: EchoOptions): (request: UpstreamRequest) => 
   };
 }
 
-function answer(request: UpstreamRequest, options: EchoOptions): UpstreamResponse {
+function answer({ body, ...rest }: UpstreamRequest, options: EchoOptions): UpstreamResponse {
+  // Forms and files: nothing here reads them.
+  if (body !== null && !Buffer.isBuffer(body)) body.resume();
+  const request = { ...rest, body: Buffer.isBuffer(body) ? body : null };
   if (request.path === '/chat/completions') return answerChat(request, options);
   if (request.path === '/embeddings') return answerEmbeddings(request, options);
   return problem(request, 404, `Unknown path: ${request.method} ${request.path}`, 'not_found');
 }
 
-function answerChat(request: UpstreamRequest, options: EchoOptions): UpstreamResponse {
+function answerChat(request: EchoRequest, options: EchoOptions): UpstreamResponse {
   const body = parse(request.body);
   if (!body) return notJson(request);
   const id = `chatcmpl-echo-${hashOf(request.body)}`;
@@ -75,7 +81,7 @@ function answerChat(request: UpstreamRequest, options: EchoOptions): UpstreamRes
   };
 }
 
-function answerEmbeddings(request: UpstreamRequest, options: EchoOptions): UpstreamResponse {
+function answerEmbeddings(request: EchoRequest, options: EchoOptions): UpstreamResponse {
   const body = parse(request.body);
   if (!body) return notJson(request);
   const result = embeddings(body);

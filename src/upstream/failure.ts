@@ -128,7 +128,7 @@ const unreachable = new Set([
 const invalid = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UNREADABLE_ANSWER', 'HTTPParserError']);
 
 /** What a thrown transport error was, from Node's and undici's error codes. */
-export function transportFailure(error: unknown, status: number | null): Failure {
+export function transportFailure(error: unknown, status: number | null): Failure & { kind: 'broken' } {
   const code = errorCode(error);
   const message = error instanceof Error ? error.message : String(error);
   const told = code === '' ? message : `${code}: ${message}`;

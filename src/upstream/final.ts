@@ -5,7 +5,10 @@ import type { Entry, Target } from '../routing/table.js';
 import type { Answer } from './answer.js';
 import { type Failure, upstreamCode, upstreamMessage } from './failure.js';
 import { responseHeaders } from './headers.js';
+import { isJson as isJsonType, mediaType } from './kind.js';
 import { hideSecret, withoutSecret } from './secret.js';
+
+const JSON_TYPE = 'application/json; charset=utf-8';
 
 /**
  * What the caller reads when the last failure is the final word: the upstream's own status and body, or a
@@ -20,7 +23,8 @@ export function finalAnswer(
   if (failure.kind === 'cancelled') throw cancelledError(exchange);
   if (failure.kind === 'broken') throw brokenError(exchange, target, failure);
   const { status, body } = failure;
-  exchange.upstreamStatus = status;
+  // Not what an error inside a 200 says of itself.
+  exchange.upstreamStatus = exchange.attempts.at(-1)?.status ?? status;
   exchange.errorCode = hideSecret(upstreamCode(body) ?? `http_${status}`, target.provider).slice(0, 100);
   exchange.errorMessage = hideSecret(upstreamMessage(body), target.provider).slice(0, 500);
   conclude(exchange, 'failed', status === 429 ? 'rate_limited' : 'upstream_error');
@@ -46,12 +50,12 @@ function passedOn({ status, headers, body }: Failure & { kind: 'answer' }, targe
     return jsonAnswer(status, errorBody('upstream_error', message));
   }
   const passed = responseHeaders(headers);
-  passed['content-type'] = 'application/json; charset=utf-8';
+  if (!isJsonType(mediaType({ headers }))) passed['content-type'] = JSON_TYPE;
   return { status, headers: passed, body: withoutSecret(body, target.provider) };
 }
 
 function jsonAnswer(status: number, body: unknown): Answer {
-  const headers = { 'content-type': 'application/json; charset=utf-8' };
+  const headers = { 'content-type': JSON_TYPE };
   return { status, headers, body: Buffer.from(JSON.stringify(body)) };
 }
 

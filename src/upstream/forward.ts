@@ -1,29 +1,35 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Config } from '../config.js';
+import type { Endpoint } from '../endpoints.js';
 import { type Attempt, beginAttempt, conclude, type Exchange, skipAttempt } from '../exchange.js';
 import { order } from '../routing/choose.js';
 import type { Router } from '../routing/router.js';
-import type { Entry, Target } from '../routing/table.js';
+import { type Entry, recordedModel, type Target } from '../routing/table.js';
+import type { Usage } from '../stream/usage.js';
 import type { Answer } from './answer.js';
 import { attempt, type Work } from './attempt.js';
 import { classify, type Failure, upstreamMessage, type Verdict } from './failure.js';
 import { cancelledError, finalAnswer, nothingAvailable } from './final.js';
 import { requestHeaders } from './headers.js';
+import type { Outgoing } from './outgoing.js';
 import { type Connection, connectTo } from './pools.js';
 import { hideSecret } from './secret.js';
-import { spliceJson } from './splice.js';
 
 /** A request that is to be answered by one of a route's targets. */
 export interface Job {
   exchange: Exchange;
   resolution: Entry;
-  /** Below the provider's base URL, for example `/chat/completions`. */
-  path: string;
+  endpoint: Endpoint;
+  /** With its `?`, or empty. */
+  query: string;
   headers: IncomingHttpHeaders;
-  /** The client's own bytes: one JSON object. */
-  body: Buffer;
+  body: Outgoing;
+  /** The caller asked for server-sent events. */
+  streaming: boolean;
   /** The client asked for a stream of a kind that can report usage, but not for its usage. */
   addStreamUsage: boolean;
+  /** What the exchange used, from the bytes of the answer's text; null when that cannot be told. */
+  estimate(outputBytes: number): Usage | null;
 }
 
 /** Sends exchanges to the providers. */
@@ -41,9 +47,10 @@ type Tried = { answer: Answer } | { failure: Failure; action: Verdict['action'] 
 
 /** Connects to the configured providers; nothing is sent until the first job. */
 export function createUpstream(
-  config: Pick<Config, 'providers'>,
+  config: Pick<Config, 'providers' | 'disconnect' | 'drainLimit'>,
   router: Pick<Router, 'availability'>,
 ): Upstream {
+  const drain = config.disconnect === 'drain' ? config.drainLimit : null;
   const connections = new Map<string, Connection>();
   const withoutStreamUsage = new Set<string>();
   const { availability } = router;
@@ -52,6 +59,7 @@ export function createUpstream(
   async function forward(job: Job): Promise<Answer> {
     const { exchange, resolution } = job;
     exchange.queueUs = 0;
+    if (job.endpoint.answer === 'any') return pass(job);
     let last: { target: Target; failure: Failure } | null = null;
     let largerThan: number | null = null;
     for (const target of order(resolution.strategy, resolution.targets)) {
@@ -73,12 +81,28 @@ export function createUpstream(
     return finalAnswer(exchange, last.target, last.failure, () => earliestReset(resolution));
   }
 
+  /**
+   * What is not routed by a model goes to its one provider, whatever is known about that: a file that does not exist
+   * says nothing about a model.
+   */
+  async function pass(job: Job): Promise<Answer> {
+    const { exchange } = job;
+    const [target] = job.resolution.targets;
+    if (target === undefined) throw new Error('There is no provider to pass this request on to.');
+    exchange.provider = target.provider.name;
+    const record = beginAttempt(exchange, target.provider.name, target.model);
+    const result = await attempt(work(job, target, false), record);
+    if ('answer' in result) return result.answer;
+    note(exchange, record, result.failure, target);
+    return finalAnswer(exchange, target, result.failure, () => null);
+  }
+
   /** One target, with a second try when it refuses the `stream_options` that the gateway added. */
   async function send(job: Job, target: Target, form: 'with_stream_options' | 'as_it_is'): Promise<Tried> {
     const { exchange } = job;
     const streamOptions = form === 'with_stream_options';
     exchange.provider = target.provider.name;
-    exchange.model = target.model;
+    exchange.model = recordedModel(target);
     const record = beginAttempt(exchange, target.provider.name, target.model);
     const result = await attempt(work(job, target, streamOptions), record);
     if ('answer' in result) return result;
@@ -100,20 +124,23 @@ export function createUpstream(
   function work(job: Job, target: Target, streamOptions: boolean): Work {
     const connection = connections.get(target.provider.name);
     if (connection === undefined) throw new Error(`No connection to the provider "${target.provider.name}".`);
-    const { exchange } = job;
-    // Also when the name is the same: a body may hold `model` twice, and upstreams differ in which one counts.
-    const body = spliceJson(job.body, { model: target.model, streamUsage: streamOptions });
+    const { exchange, endpoint, streaming, estimate } = job;
+    const sending = job.body.for(target.model, streamOptions);
     return {
       exchange,
       target,
+      endpoint,
+      streaming,
       send: connection.send,
       request: {
         method: exchange.method,
-        path: job.path,
-        headers: requestHeaders(job.headers, target.provider.apiKey),
-        body,
+        path: endpoint.path + job.query,
+        headers: requestHeaders(job.headers, target.provider.apiKey, sending),
+        body: sending.body,
       },
       stripUsage: streamOptions,
+      estimate,
+      drain,
     };
   }
 

@@ -57,8 +57,20 @@ const notForClientPrefixes = ['x-gateway-', 'access-control-'];
 /** What Node refuses to send in a header value (RFC 9110, 5.5). */
 const unsendable = /[^\t\x20-\x7e\x80-\xff]/;
 
+/** What the body is that the headers are about. */
+export interface Sending {
+  /** Its length in bytes; null when it is not known, or when there is none. */
+  length: number | null;
+  /** The client's bytes go as they are: their encoding still holds. */
+  asItIs: boolean;
+}
+
 /** The client's end-to-end headers, with the provider's own credential. */
-export function requestHeaders(client: IncomingHttpHeaders, apiKey: string | null): Record<string, string> {
+export function requestHeaders(
+  client: IncomingHttpHeaders,
+  apiKey: string | null,
+  sending: Sending,
+): Record<string, string> {
   const headers: Record<string, string> = {};
   const named = connectionNamed(client.connection);
   for (const name in client) {
@@ -69,6 +81,9 @@ export function requestHeaders(client: IncomingHttpHeaders, apiKey: string | nul
   }
   // The tap reads the bytes: a compressed answer would have to be unpacked first.
   headers['accept-encoding'] = 'identity';
+  const encoding = client['content-encoding'];
+  if (sending.asItIs && encoding !== undefined) headers['content-encoding'] = encoding;
+  if (sending.length !== null) headers['content-length'] = String(sending.length);
   if (apiKey !== null) headers.authorization = `Bearer ${apiKey}`;
   return headers;
 }

@@ -18,3 +18,31 @@ export function readAll(body: Readable, limit: number, onRead?: () => void): Pro
     body.on('close', () => reject(new Error('The upstream closed the connection.')));
   });
 }
+
+/** An error body is for reading, not for storing; some upstreams repeat the whole request in it. */
+const MAX_ERROR_BYTES = 64 * 1024 * 1024;
+/** How long the text of an error is waited for: its status says enough to go on. */
+const ERROR_BODY_MS = 5_000;
+
+/** The bytes of an error answer, as far as they come. Never rejects: the status is known already. */
+export function readError(body: Readable): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const timer = setTimeout(done, ERROR_BODY_MS);
+    body.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > MAX_ERROR_BYTES) done();
+      else chunks.push(chunk);
+    });
+    body.on('end', done);
+    body.on('error', done);
+    body.on('close', done);
+
+    function done(): void {
+      clearTimeout(timer);
+      if (!body.readableEnded) body.destroy();
+      resolve(Buffer.concat(chunks));
+    }
+  });
+}

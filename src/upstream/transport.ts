@@ -6,7 +6,7 @@ export interface UpstreamRequest {
   /** Below the provider's base URL, for example `/chat/completions`. */
   path: string;
   headers: Record<string, string>;
-  body: Buffer | null;
+  body: Buffer | Readable | null;
   /** Ends the call at any point: before the answer by rejecting, afterwards by destroying the answer's body. */
   signal: AbortSignal;
 }

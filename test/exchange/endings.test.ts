@@ -145,7 +145,7 @@ test('a client that leaves in mid-stream aborts the upstream, and what was seen 
   const [row] = await gateway.exchanges(1);
   assert.deepEqual(outcome(row), { status: 200, outcome: 'aborted', end_reason: 'client_gone' });
   assert.equal(row?.chunks, 2);
-  assert.equal(row?.usage_source, 'none');
+  assert.equal(row?.usage_source, 'estimated');
 });
 
 test('a client that closes after the terminator got its answer', async (t) => {

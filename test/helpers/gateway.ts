@@ -102,3 +102,15 @@ export function rawPost(url: string, body: string | Buffer, headers: Record<stri
   outgoing.end(body);
   return { outgoing, response };
 }
+
+interface ErrorBody {
+  message: string;
+  type: string;
+  param: string | null;
+  code: string | null;
+}
+
+/** The error in an answer of the API. */
+export async function errorOf(response: Response): Promise<ErrorBody> {
+  return JSON.parse(await response.text()).error;
+}

@@ -22,17 +22,20 @@ export interface ScriptedUpstream {
   sockets: Set<Socket>;
   /** Replaces what the upstream does from the next request on. */
   script(script: Script): void;
+  /** Whether the bodies of requests are kept in `seen`; they are unless told otherwise. */
+  keepBodies(keep: boolean): void;
 }
 
 /** A real HTTP server on a free loopback port that does what its script says. It ends with the test. */
 export async function startUpstream(context: TestContext, script: Script): Promise<ScriptedUpstream> {
   let current = script;
+  let keep = true;
   const seen: Seen[] = [];
   const sockets = new Set<Socket>();
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     try {
-      for await (const chunk of request) chunks.push(chunk);
+      for await (const chunk of request) if (keep) chunks.push(chunk);
     } catch {
       return; // The gateway gave up while it was sending.
     }
@@ -62,6 +65,9 @@ export async function startUpstream(context: TestContext, script: Script): Promi
     sockets,
     script(next) {
       current = next;
+    },
+    keepBodies(next) {
+      keep = next;
     },
   };
 }

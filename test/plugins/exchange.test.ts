@@ -30,7 +30,7 @@ async function setUp(
   });
   app.register(
     async (scope) => {
-      await scope.register(exchange, { drainTimeout });
+      await scope.register(exchange, { drainTimeout, clientTimeout: 60_000 });
       prepare(scope);
     },
     { prefix },
@@ -123,7 +123,7 @@ test('what a hook of the host refuses is recorded too, with the time it took', a
   const records: Exchange[] = [];
   app.decorate('gatewayLedger', { ...noLedger(), record: (settled) => records.push(settled) });
   app.addHook('onRequest', async (_request, reply) => reply.code(403).send('no'));
-  await app.register(exchange, { drainTimeout: 0 });
+  await app.register(exchange, { drainTimeout: 0, clientTimeout: 60_000 });
   app.get('/', { config: recorded }, async () => 'never');
   await app.inject('/');
   assert.deepEqual(
@@ -232,7 +232,7 @@ test('what does not end before the deadline is told to stop', async (t) => {
 
 test('without a ledger the start fails, and says what is missing', async () => {
   const app = Fastify();
-  app.register(exchange, { drainTimeout: 0 });
+  app.register(exchange, { drainTimeout: 0, clientTimeout: 60_000 });
   await assert.rejects(async () => app.ready(), {
     code: 'FST_ERR_PLUGIN_NOT_PRESENT_IN_INSTANCE',
     message: /'gatewayLedger' required by 'gateway-exchange'/,

@@ -5,9 +5,12 @@ import Fastify from 'fastify';
 import forwarding from '../../plugins/forwarding.js';
 import routing from '../../plugins/routing.js';
 import { parseConfig } from '../../src/config.js';
+import { type Endpoint, endpoints } from '../../src/endpoints.js';
 import { openExchange } from '../../src/exchange.js';
+import { jsonBody } from '../../src/upstream/outgoing.js';
 import { failing, json, startUpstream } from '../helpers/upstream.js';
 
+const [chatEndpoint] = endpoints as readonly [Endpoint];
 const message = { role: 'user', content: 'Say this' };
 
 /** Routing and forwarding alone, and a way to send a chat through them. */
@@ -19,17 +22,20 @@ async function setUp(t: TestContext, options: object) {
   await app.register(forwarding, config);
   await app.ready();
 
-  async function send(model: string, fields: object = {}) {
+  async function send(model: string, fields: Record<string, unknown> = {}) {
     const exchange = openExchange({ method: 'POST', endpoint: '/v1/chat/completions' });
     exchange.requestedModel = model;
     const answer = await app.gatewayUpstream
       .forward({
         exchange,
         resolution: app.gatewayRouter.resolve(model, null),
-        path: '/chat/completions',
+        endpoint: chatEndpoint,
+        query: '',
         headers: { 'content-type': 'application/json', authorization: 'Bearer gateway-key' },
-        body: Buffer.from(JSON.stringify({ model, messages: [message], ...fields })),
+        body: jsonBody(Buffer.from(JSON.stringify({ model, messages: [message], ...fields }))),
+        streaming: fields.stream === true,
         addStreamUsage: false,
+        estimate: () => null,
       })
       .catch((error: unknown) => ({ status: 0, body: Buffer.alloc(0), error }));
     return { exchange, answer };

@@ -213,7 +213,7 @@ test('any other path below /v1 is a 404 in the gateway’s words, whatever is se
   const responses = [
     await app.inject('/v1/files?secret=1'),
     await post('/v1/files', '{"broken', {}),
-    await post('/v1/audio/transcriptions', 'RIFF', { 'content-type': 'audio/wav' }),
+    await post('/v1/audio/voices', 'RIFF', { 'content-type': 'audio/wav' }),
     await app.inject({ method: 'DELETE', url: '/v1/files/1' }),
   ];
   for (const response of responses) {
@@ -267,7 +267,7 @@ test('a handler timeout of the host does not cut an answer', async (t) => {
 
 test('without what it builds upon the start fails, and says what is missing', async () => {
   const bare = Fastify();
-  bare.register(openai, { bodyLimit: 1000 });
+  bare.register(openai, { bodyLimit: 1000, uploadLimit: 1000, streamPing: null });
   await assert.rejects(async () => bare.ready(), {
     code: 'FST_ERR_PLUGIN_NOT_PRESENT_IN_INSTANCE',
     message: /'gatewayRouter' required by 'gateway-openai'/,

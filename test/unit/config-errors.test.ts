@@ -311,11 +311,22 @@ check('what is not supported yet says so instead of being ignored', [
   [key({ limits: { requestsPerMinute: 1 } }), `keys[0].limits ${UNSUPPORTED}`],
   [key({ budget: { usd: 1, per: 'month' } }), `keys[0].budget ${UNSUPPORTED}`],
   [key({ scopes: ['read', 'admin'] }), `keys[0].scopes[1] ${UNSUPPORTED}`],
-  [{ passthroughProvider: 'e' }, `passthroughProvider ${UNSUPPORTED}`],
-  [{ disconnect: 'drain' }, `disconnect ${UNSUPPORTED}`],
-  [{ clientTimeout: '5s' }, `clientTimeout ${UNSUPPORTED}`],
-  [{ streamPing: '5s' }, `streamPing ${UNSUPPORTED}`],
+]);
+
+check('what happens to clients, streams and uploads has sensible bounds', [
+  [{ clientTimeout: 0 }, 'clientTimeout must be longer than 0'],
+  [{ clientTimeout: '99d' }, `clientTimeout ${TIMER}`],
+  [{ streamPing: '0s' }, 'streamPing must be longer than 0'],
   [{ streamPing: 'often' }, `streamPing ${DURATION}, got "often"`],
+  [{ drainLimit: { time: 0 } }, 'drainLimit.time must be longer than 0'],
+  [
+    { drainLimit: { bytes: 0 } },
+    'drainLimit.bytes must be a size such as 512kB, 32MB or 32MiB, or integer bytes, got 0',
+  ],
+  [
+    { passthroughProvider: 'openai' },
+    'passthroughProvider names the provider "openai", which is not configured (configured: echo)',
+  ],
 ]);
 
 check('every problem is reported at once, and none follows from another', [
@@ -328,7 +339,6 @@ check('every problem is reported at once, and none follows from another', [
       },
       routes: { r: { targets: ['groq/m', 'lab/big', 'none/x'] }, bad: { targets: 'x' } },
       defaultRoute: 'bad',
-      disconnect: 'drain',
     },
     'server.prot is not a known key (did you mean "port"?)',
     'server.port must be a port number between 0 and 65535, got "x"',
@@ -336,7 +346,6 @@ check('every problem is reported at once, and none follows from another', [
     `providers.lab.apiKey ${CREDENTIAL}, got a number`,
     'providers.lab.models.big must be an object, got a number',
     'routes.bad.targets must be an array, got a string',
-    `disconnect ${UNSUPPORTED}`,
     `providers.lab.timeouts.idle ${TIMER}`,
     'routes.r.targets[2] names the provider "none", which is not configured (configured: groq, lab)',
   ],

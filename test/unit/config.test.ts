@@ -40,6 +40,11 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
       policies: {},
       defaultRoute: null,
       disconnect: 'abort',
+      drainLimit: { time: 60_000, bytes: 4_000_000 },
+      clientTimeout: 120_000,
+      passthroughProvider: null,
+      streamPing: null,
+      uploadLimit: 600_000_000,
       bodyLimit: 33_554_432,
       drainTimeout: 30_000,
     });

@@ -60,7 +60,7 @@ test('a JSON error of the upstream is passed on byte for byte, with its status a
   assert.equal(answer.status, 422);
   assert.equal(text(answer), body);
   assert.deepEqual(answer.headers, {
-    'content-type': 'application/json; charset=utf-8',
+    'content-type': 'application/problem+json',
     'openai-version': '1',
   });
   assert.deepEqual(

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { rateLimitSnapshot, requestHeaders, responseHeaders } from '../../src/upstream/headers.js';
 
+const json = { length: null, asItIs: false };
+
 test('the provider reads its own credential, never the client’s', () => {
   const client = {
     authorization: 'Bearer gateway-key',
@@ -10,11 +12,11 @@ test('the provider reads its own credential, never the client’s', () => {
     'x-goog-api-key': 'gateway-key',
     cookie: 'session=1',
   };
-  assert.deepEqual(requestHeaders(client, 'provider-key'), {
+  assert.deepEqual(requestHeaders(client, 'provider-key', json), {
     'accept-encoding': 'identity',
     authorization: 'Bearer provider-key',
   });
-  assert.deepEqual(requestHeaders(client, null), { 'accept-encoding': 'identity' });
+  assert.deepEqual(requestHeaders(client, null, json), { 'accept-encoding': 'identity' });
 });
 
 test('end-to-end headers of the client go upstream as they are', () => {
@@ -27,7 +29,7 @@ test('end-to-end headers of the client go upstream as they are', () => {
     'anthropic-beta': 'tools-2024',
     traceparent: '00-1-2-01',
   };
-  assert.deepEqual(requestHeaders(client, null), { ...client, 'accept-encoding': 'identity' });
+  assert.deepEqual(requestHeaders(client, null, json), { ...client, 'accept-encoding': 'identity' });
 });
 
 test('hop-by-hop headers, the gateway’s own and what tells of the client stay here', () => {
@@ -55,12 +57,12 @@ test('hop-by-hop headers, the gateway’s own and what tells of the client stay 
     'sec-fetch-mode': 'cors',
     'cf-connecting-ip': '1.2.3.4',
   };
-  assert.deepEqual(requestHeaders(client, null), { 'accept-encoding': 'identity' });
+  assert.deepEqual(requestHeaders(client, null, json), { 'accept-encoding': 'identity' });
 });
 
 test('what the connection header names is hop-by-hop in both directions', () => {
   const headers = { connection: 'Keep-Alive, X-Foo ,x-bar', 'x-foo': '1', 'x-bar': '2', 'x-baz': '3' };
-  assert.deepEqual(requestHeaders(headers, null), { 'x-baz': '3', 'accept-encoding': 'identity' });
+  assert.deepEqual(requestHeaders(headers, null, json), { 'x-baz': '3', 'accept-encoding': 'identity' });
   assert.deepEqual(responseHeaders(headers), { 'x-baz': '3' });
   assert.deepEqual(responseHeaders({ ...headers, connection: ['close', 'x-baz'] }), {
     'x-foo': '1',
@@ -70,12 +72,12 @@ test('what the connection header names is hop-by-hop in both directions', () => 
 
 test('a repeated header of the client goes up as one line, of the upstream comes back as several', () => {
   const client: Record<string, string | string[]> = { 'x-many': ['a', 'b'] };
-  assert.equal(requestHeaders(client, null)['x-many'], 'a, b');
+  assert.equal(requestHeaders(client, null, json)['x-many'], 'a, b');
   assert.deepEqual(responseHeaders({ 'x-many': ['a', 'b'] }), { 'x-many': ['a', 'b'] });
 });
 
 test('absent values are left out', () => {
-  assert.deepEqual(requestHeaders({ accept: undefined }, null), { 'accept-encoding': 'identity' });
+  assert.deepEqual(requestHeaders({ accept: undefined }, null, json), { 'accept-encoding': 'identity' });
   assert.deepEqual(responseHeaders({ etag: undefined }), {});
 });
 

@@ -13,7 +13,7 @@ const sent = { status: 200, bytesOut: null };
 function setUp() {
   const recorded: Exchange[] = [];
   const ledger: Ledger = { ...noLedger(), record: (exchange) => recorded.push(exchange) };
-  const exchanges = createExchanges(ledger);
+  const exchanges = createExchanges(ledger, 60_000);
   const response = () => new ServerResponse(new IncomingMessage(new Socket()));
   return { recorded, exchanges, open: (to = response()) => exchanges.open(opening, to), response };
 }

@@ -14,7 +14,7 @@ const stopped = chunk({}, 'stop');
 const errorEvent = 'data: {"error":{"message":"overloaded","code":"server_error","status":529}}\n\n';
 
 /** A relay over a body that the test writes by hand, and everything the relay told its owner. */
-function setUp({ stripUsage = false } = {}) {
+function setUp({ stripUsage = false, mustSayEnd = true, drainBytes = null as number | null } = {}) {
   const body = new Readable({ read() {} });
   const log: string[] = [];
   const ends: RelayEnd[] = [];
@@ -35,6 +35,8 @@ function setUp({ stripUsage = false } = {}) {
     onEnd: (end) => ends.push(end),
     onDelivered: clock('delivered'),
     shownError: (bytes: Buffer) => bytes,
+    mustSayEnd,
+    drainBytes,
     errorEvent: (endReason: EndReason) => `data: broken off: ${endReason}\n\n`,
   });
   const state = { ready: false };

@@ -1,46 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
-import { createTap, type StreamFacts, type TapOptions } from '../../src/stream/tap.js';
-
-const KEEP: TapOptions = { stripUsage: false };
-const STRIP: TapOptions = { stripUsage: true };
-
-const ROLE = {
-  id: 'c1',
-  model: 'm1',
-  choices: [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }],
-};
-const STOP = { id: 'c1', choices: [{ index: 0, delta: {}, finish_reason: 'stop' }], usage: null };
-const USAGE = { id: 'c1', choices: [], usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 } };
-
-function delta(fields: object): object {
-  return { id: 'c1', model: 'm1', choices: [{ index: 0, delta: fields, finish_reason: null }], usage: null };
-}
-
-function sse(...events: unknown[]): string {
-  return events
-    .map((event) => `data: ${typeof event === 'string' ? event : JSON.stringify(event)}\n\n`)
-    .join('');
-}
-
-function facts(text: string, options: TapOptions = KEEP): StreamFacts {
-  const tap = createTap(options);
-  tap.write(Buffer.from(text));
-  tap.end();
-  return tap.facts;
-}
-
-function through(chunks: Buffer[], options: TapOptions): string {
-  const tap = createTap(options);
-  const out = chunks.map((chunk) => tap.write(chunk));
-  return Buffer.concat([...out, tap.end()]).toString('utf8');
-}
-
-function split(bytes: Buffer, cuts: number[]): Buffer[] {
-  const at = [...cuts.map((cut) => cut % (bytes.length + 1)), 0, bytes.length].sort((a, b) => a - b);
-  return at.slice(1).map((end, index) => bytes.subarray(at[index], end));
-}
+import { createTap } from '../../src/stream/tap.js';
+import { delta, facts, KEEP, ROLE, STOP, STRIP, split, sse, through, USAGE } from './tap-fixture.js';
 
 test('a chat stream tells its facts', () => {
   const seen = facts(
@@ -236,13 +197,7 @@ test('only a chunk that carries nothing but usage is stripped', () => {
   const filter = { choices: [], prompt_filter_results: [] };
   const both = { ...STOP, usage: USAGE.usage };
   const failed = { ...USAGE, error: { message: 'm' } };
-  const kept = [
-    filter,
-    both,
-    failed,
-    { ...filter, usage: null },
-    { type: 'response.completed', response: { usage: USAGE.usage } },
-  ];
+  const kept = [filter, both, { type: 'response.completed', response: { usage: USAGE.usage } }, failed];
   assert.equal(through([Buffer.from(sse(...kept))], STRIP), sse(...kept));
 });
 
@@ -269,93 +224,12 @@ test('an event above the cap is relayed at once, and counts as content', () => {
   assert.equal(tap.facts.usage?.outputText, 2);
 });
 
-const anyDelta = fc.oneof(
-  fc.string({ unit: 'grapheme' }).map((content) => delta({ content })),
-  fc.constantFrom<object>(ROLE, STOP, delta({ content: '"error"' }), delta({ content: 'finish_reason' })),
-  fc.constantFrom<object>(
-    { error: { message: 'x' } },
-    { error: null, choices: [] },
-    { object: 'error', message: 'y' },
-  ),
-  fc.constantFrom<object>(
-    { ...STOP, usage: USAGE.usage },
-    { type: 'response.completed', response: { status: 's' } },
-  ),
-  fc.constantFrom<object>(
-    { choices: [], usage: null },
-    { type: 'speech.audio.done' },
-    { x_groq: { usage: USAGE.usage } },
-  ),
-  fc
-    .jsonValue()
-    .map((value) => ({ choices: [{ delta: value, finish_reason: value }], usage: value, error: value })),
-);
-const spelling = fc.constantFrom<(value: object) => string>(
-  (value) => JSON.stringify(value),
-  (value) => JSON.stringify(value, null, 1).replaceAll('\n', ' '),
-  (value) =>
-    JSON.stringify(value).replaceAll('"error"', '"err\\u006fr"').replaceAll('"usage"', '"\\u0075sage"'),
-);
-const payload = fc.tuple(anyDelta, spelling).map(([value, spell]) => spell(value));
-
-test('the cheap check after content misses no fact', () => {
-  fc.assert(
-    fc.property(fc.array(payload), (payloads) => {
-      const warm = Array.from({ length: 3 }, () => JSON.stringify(delta({ content: 'warm' })));
-      const seen = facts(sse(...warm, ...payloads));
-      // A tap that has seen no content parses everything: one per event, merged as the stream's are.
-      const each = payloads.map((text) => facts(sse(text)));
-      const last = <T>(values: (T | null)[]): T | null => values.findLast((value) => value !== null) ?? null;
-      assert.equal(
-        seen.terminated,
-        each.some((one) => one.terminated),
-      );
-      assert.equal(seen.finishReason, last(each.map((one) => one.finishReason)));
-      assert.deepEqual(seen.usage, last(each.map((one) => one.usage)));
-      assert.deepEqual(seen.error, each.map((one) => one.error).find((error) => error !== null) ?? null);
-    }),
-    { numRuns: 1000 },
-  );
-});
-
-const block = fc.oneof(
-  { weight: 3, arbitrary: payload.map((text) => `data: ${text}`) },
-  fc.constantFrom(': ping', 'event: message\ndata: {"a":\ndata: 1}', 'retry: 3', 'data: é日本🙂', ''),
-);
-const usageBlock = fc.constantFrom(
-  `data: ${JSON.stringify(USAGE)}`,
-  `: note\nevent: x\ndata:${JSON.stringify(USAGE)}`,
-);
-const lineEnd = fc.constantFrom('\n', '\r\n', '\r');
-
-test('the bytes come out as they went in, and stripped they lack exactly the usage chunks', () => {
-  const blocks = fc.array(
-    fc.oneof(
-      { weight: 4, arbitrary: block.map((text) => ({ text, usage: false })) },
-      usageBlock.map((text) => ({ text, usage: true })),
-    ),
-  );
-  const start = fc.constantFrom('', '\ufeff: start\n\n');
-  fc.assert(
-    fc.property(start, blocks, lineEnd, fc.array(fc.nat()), (bom, parts, end, cuts) => {
-      const write = (list: typeof parts): string =>
-        (bom + list.map(({ text }) => `${text}\n\n`).join('')).replaceAll('\n', end);
-      const chunks = split(Buffer.from(write(parts)), cuts);
-      assert.equal(through(chunks, KEEP), write(parts));
-      // An empty block before a usage chunk is a blank line of its own, so it stays.
-      assert.equal(through(chunks, STRIP), write(parts.filter(({ usage }) => !usage)));
-    }),
-    { numRuns: 2000 },
-  );
-});
-
-test('no bytes make it throw or lose any', () => {
-  fc.assert(
-    fc.property(fc.array(fc.uint8Array()), fc.constantFrom(7, 1000), (parts, maxEventBytes) => {
-      const chunks = parts.map((part) => Buffer.from(part));
-      const tap = createTap({ stripUsage: true, maxEventBytes });
-      const out = chunks.map((chunk) => tap.write(chunk));
-      assert.deepEqual(Buffer.concat([...out, tap.end()]), Buffer.concat(chunks));
-    }),
-  );
+test('what a chunk says of usage only because the gateway asked goes too', () => {
+  const plain = sse(delta({ content: 'a' }), STOP, '[DONE]');
+  const asked = sse({ ...delta({ content: 'a' }), usage: null }, { ...STOP, usage: null }, USAGE, '[DONE]');
+  assert.equal(through([Buffer.from(asked)], STRIP), plain);
+  assert.equal(through([Buffer.from(asked)], KEEP), asked);
+  for (let at = 1; at < asked.length; at += 7) {
+    assert.equal(through(split(Buffer.from(asked), [at]), STRIP), plain);
+  }
 });

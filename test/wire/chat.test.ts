@@ -240,5 +240,6 @@ test('a client that stops reading ends the exchange as aborted', async (t) => {
   const [row] = await gateway.exchanges(1);
   assert.deepEqual([row?.status, row?.outcome, row?.end_reason], [200, 'aborted', 'client_gone']);
   assert.ok(Number(row?.chunks) < 2_000, 'the upstream was not read to its end');
-  assert.deepEqual([row?.usage_source, row?.input_uncached_tokens], ['none', null], 'nothing is made up');
+  assert.equal(row?.usage_source, 'estimated');
+  assert.ok(Number(row?.output_text_tokens) < 2_000, 'and only what was seen counts');
 });

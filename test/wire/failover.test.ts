@@ -243,8 +243,8 @@ test('stream options that an upstream refuses are left out, then and from then o
   assert.deepEqual(
     rows.map((row) => [row.outcome, row.attempts, row.usage_source]),
     [
-      ['ok', 2, 'none'],
-      ['ok', 1, 'none'],
+      ['ok', 2, 'estimated'],
+      ['ok', 1, 'estimated'],
     ],
   );
 });

@@ -1,0 +1,78 @@
+import type { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { GatewayError, shuttingDown } from '../src/errors.js';
+import { conclude, type Exchange, sinceStart, whenSettled } from '../src/exchange.js';
+import { UploadError } from '../src/upload/error.js';
+import { receiveUpload } from '../src/upload/upload.js';
+
+/** Makes a scope take JSON only, and keep its bytes as `request.gatewayBody`. */
+export function acceptJson(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, bytes: Buffer, done) => {
+    const { exchange } = request;
+    if (exchange !== null) {
+      exchange.receivedUs = sinceStart(exchange);
+      exchange.bytesIn = bytes.length;
+    }
+    request.gatewayBody = bytes;
+    try {
+      done(null, JSON.parse(bytes.toString('utf8')));
+    } catch (cause) {
+      done(new GatewayError('invalid_request_error', `The request body is not valid JSON: ${why(cause)}`));
+    }
+  });
+}
+
+/**
+ * Makes a scope take forms too, of at most `limit` bytes. `request.gatewayUpload` is the form and its files, which
+ * are on disk when they are large; `request.body` the fields that the gateway looks at.
+ */
+export function acceptForms(app: FastifyInstance, limit: number): void {
+  app.addContentTypeParser(
+    'multipart/form-data',
+    async (request: FastifyRequest, payload: typeof request.raw) => {
+      const upload = await receive(request, payload, limit);
+      request.gatewayUpload = upload;
+      const { model, stream } = upload.fields;
+      return model === null ? { stream } : { model, stream };
+    },
+  );
+}
+
+async function receive({ exchange, headers }: FastifyRequest, payload: Readable, limit: number) {
+  if (exchange === null) throw new Error('The exchange plugin has not seen this request.');
+  const stop = new AbortController();
+  exchange.onCancel = () => stop.abort();
+  try {
+    const upload = await receiveUpload(payload, headers['content-type'] ?? '', {
+      limit,
+      signal: stop.signal,
+    });
+    // Of no further use once there is an answer, or nobody to give it to.
+    whenSettled(exchange, () => void upload.discard());
+    exchange.receivedUs = sinceStart(exchange);
+    exchange.bytesIn = upload.bytes;
+    return upload;
+  } catch (error) {
+    throw refusal(error, exchange);
+  } finally {
+    exchange.onCancel = null;
+  }
+}
+
+/** What the caller reads of an upload that was not taken. */
+function refusal(error: unknown, exchange: Exchange): unknown {
+  // A full disk is the operator's to know, not the caller's.
+  if (!(error instanceof UploadError) || error.kind === 'storage') return error;
+  const { kind, message } = error;
+  const param = error.param ?? undefined;
+  if (exchange.cancelled === 'shutdown') return shuttingDown();
+  if (kind === 'incomplete' || kind === 'aborted') conclude(exchange, 'aborted', 'client_gone');
+  const code = kind === 'too_large' ? 'request_too_large' : 'invalid_request_error';
+  return new GatewayError(code, message, { param, cause: error });
+}
+
+/** Where the JSON is wrong, without the part of the body that V8 quotes: errors are stored, bodies are not. */
+function why(cause: unknown): string {
+  return cause instanceof Error ? cause.message.replace(/, (\.\.\.)?".*$/s, '') : String(cause);
+}

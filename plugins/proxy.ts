@@ -1,0 +1,128 @@
+import { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { asksForStream, type Endpoint, type RoutedBody } from '../src/endpoints.js';
+import { GatewayError } from '../src/errors.js';
+import { type Exchange, sinceStart } from '../src/exchange.js';
+import { queryOf } from '../src/paths.js';
+import type { Entry } from '../src/routing/table.js';
+import { type Answer, exchangeHeaders } from '../src/upstream/answer.js';
+import { estimateUsage } from '../src/upstream/estimate.js';
+import type { Job } from '../src/upstream/forward.js';
+import { formBody, jsonBody, type Outgoing, rawBody } from '../src/upstream/outgoing.js';
+import { wantsStreamUsage } from '../src/upstream/splice.js';
+import { sendPinged } from './pinged.js';
+
+/** Sends requests to the providers and their answers to the clients. */
+export interface ModelProxy {
+  /** A request that is routed by its `model`. */
+  byModel(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint): Promise<FastifyReply>;
+  send(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    job: Omit<Job, 'exchange' | 'headers'>,
+  ): Promise<FastifyReply>;
+}
+
+/** Bytes that are written at a time. */
+const PIECE_BYTES = 64 * 1024;
+
+/** What only the answer itself can know. */
+const describesBody = new Set(['content-type', 'content-length', 'cache-control']);
+
+/** The way through the gateway. `streamPing`: milliseconds of silence before a comment keeps a stream open. */
+export function createProxy(app: FastifyInstance, options: { streamPing: number | null }): ModelProxy {
+  const { streamPing } = options;
+
+  async function byModel(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint) {
+    const exchange = exchangeOf(request);
+    // Validated by the endpoint's schema, which is part of the route.
+    const body = request.body as RoutedBody;
+    const streaming = asksForStream(body);
+    exchange.streaming = streaming;
+    exchange.requestedModel = body.model ?? null;
+    const resolution = resolve(request, body);
+    exchange.route = resolution.route;
+    exchange.strategy = resolution.strategy;
+    return send(request, reply, {
+      resolution,
+      endpoint,
+      query: queryOf(request.url),
+      body: outgoing(request, body),
+      streaming,
+      addStreamUsage: streaming && endpoint.streamUsage && !wantsStreamUsage(body),
+      estimate: (outputBytes) => estimateUsage(endpoint.path, body, outputBytes),
+    });
+  }
+
+  /** OpenAI has a default model for some endpoints; only a provider as a whole can know which. */
+  function resolve(request: FastifyRequest, body: RoutedBody): Entry {
+    const allowed = allowedRoutes(request.exchange);
+    const provider = providerOf(request);
+    if (body.model != null) return app.gatewayRouter.resolve(body.model, allowed, provider);
+    const entry = app.gatewayRouter.passthrough(provider, allowed);
+    if (entry !== null) return entry;
+    throw new GatewayError('invalid_request_error', '`model` is required.', { param: 'model' });
+  }
+
+  async function send(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    job: Omit<Job, 'exchange' | 'headers'>,
+  ): Promise<FastifyReply> {
+    const exchange = exchangeOf(request);
+    if (exchange.receivedUs === 0) exchange.receivedUs = sinceStart(exchange);
+    const answer = app.gatewayUpstream.forward({ ...job, exchange, headers: request.headers });
+    if (job.streaming && streamPing !== null) return sendPinged(request, reply, answer, streamPing);
+    return sendAnswer(request, reply, await answer);
+  }
+
+  return { byModel, send };
+}
+
+/** Hands an answer to the client, with the headers that say what the gateway did. */
+export function sendAnswer(request: FastifyRequest, reply: FastifyReply, answer: Answer): FastifyReply {
+  reply.code(answer.status);
+  for (const name in answer.headers) {
+    // What the host's own plugins have set (security headers, for instance) is the host's to decide.
+    if (!reply.hasHeader(name) || describesBody.has(name)) reply.header(name, answer.headers[name]);
+  }
+  return reply.headers(exchangeHeaders(exchangeOf(request))).send(inPieces(reply, answer.body));
+}
+
+/**
+ * A large answer in pieces: written in one, it would stay in memory until its client has taken the last byte, and how
+ * far that is could not be seen.
+ */
+function inPieces(reply: FastifyReply, body: Answer['body']): Answer['body'] {
+  if (!Buffer.isBuffer(body) || body.length <= PIECE_BYTES) return body;
+  reply.header('content-length', body.length);
+  let at = 0;
+  return new Readable({
+    highWaterMark: PIECE_BYTES,
+    read() {
+      this.push(at < body.length ? body.subarray(at, at + PIECE_BYTES) : null);
+      at += PIECE_BYTES;
+    },
+  });
+}
+
+function outgoing({ gatewayBody, gatewayUpload }: FastifyRequest, { model }: RoutedBody): Outgoing {
+  if (gatewayUpload !== null) return formBody(gatewayUpload);
+  if (gatewayBody === null) throw new Error('The body of this request was not read by the gateway.');
+  return model == null ? rawBody(gatewayBody, gatewayBody.length, false) : jsonBody(gatewayBody);
+}
+
+/** The provider that the caller asks for by name, if it does. */
+export function providerOf({ headers }: FastifyRequest): string | null {
+  const name = headers['x-gateway-provider'];
+  return typeof name === 'string' && name !== '' ? name : null;
+}
+
+export function allowedRoutes(exchange: Exchange | null): ReadonlySet<string> | null {
+  return exchange?.caller?.routes ?? null;
+}
+
+function exchangeOf({ exchange }: FastifyRequest): Exchange {
+  if (exchange === null) throw new Error('The exchange plugin has not seen this request.');
+  return exchange;
+}

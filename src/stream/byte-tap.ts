@@ -1,0 +1,69 @@
+import { readEvent } from './events.js';
+import { isRecord } from './json.js';
+import type { StreamFacts, Tap } from './tap.js';
+
+/** A JSON answer above this size is passed on unread. */
+const MAX_JSON_BYTES = 1_048_576;
+const NOTHING = Buffer.alloc(0);
+
+export interface ByteTapOptions {
+  /** Whether the bytes are JSON, which may tell what the exchange used. */
+  json: boolean;
+}
+
+/** The counterpart of the tap for an answer that is no stream of events: bytes through, and its end is its end. */
+export function createByteTap(options: ByteTapOptions): Tap {
+  let kept: Buffer[] | null = options.json ? [] : null;
+  let keptBytes = 0;
+  const facts: StreamFacts = {
+    content: false,
+    terminated: false,
+    finishReason: null,
+    usage: null,
+    error: null,
+    malformed: false,
+    responseId: null,
+    responseModel: null,
+    events: 0,
+    contentBytes: 0,
+  };
+
+  function keep(chunk: Buffer): void {
+    keptBytes += chunk.length;
+    if (keptBytes > MAX_JSON_BYTES) kept = null;
+    else kept?.push(chunk);
+  }
+
+  function read(): void {
+    const body = kept === null ? null : parse(Buffer.concat(kept));
+    kept = null;
+    if (!isRecord(body)) return;
+    const found = readEvent(body, null);
+    facts.usage = found.usage;
+    facts.responseId = found.id;
+    facts.responseModel = found.model;
+    facts.finishReason = found.finishReason;
+  }
+
+  return {
+    facts,
+    write(chunk) {
+      if (chunk.length > 0) facts.content = true;
+      if (kept !== null) keep(chunk);
+      return chunk;
+    },
+    end() {
+      facts.terminated = true;
+      read();
+      return NOTHING;
+    },
+  };
+}
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,65 @@
+import { type Attempt, sinceStart } from '../exchange.js';
+import { errorBytes, findError } from '../stream/event-error.js';
+import { isRecord } from '../stream/json.js';
+import { noteAnswer, noteCommit } from './account.js';
+import type { Result, Work } from './attempt.js';
+import { responseHeaders } from './headers.js';
+import { isJson, mediaType } from './kind.js';
+import { readAll } from './read-all.js';
+import type { Timers } from './timers.js';
+import type { UpstreamResponse } from './transport.js';
+
+/** Upper bound of a JSON answer held in memory; images come as base64, so it is generous. */
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+
+/** A JSON answer is checked before its first byte leaves, so that a broken one can still be answered by another. */
+export async function takeWhole(
+  work: Work,
+  record: Attempt,
+  response: UpstreamResponse,
+  timers: Timers,
+): Promise<Result> {
+  let started = false;
+  const body = await readAll(response.body, MAX_ANSWER_BYTES, () => {
+    if (started) timers.activity();
+    else timers.content();
+    started = true;
+  });
+  timers.clear();
+  const answer = parseObject(body);
+  const error = answer === null || response.status >= 300 ? null : findError(answer, null, null);
+  if (error !== null) {
+    const status = error.status ?? 502;
+    return {
+      failure: { kind: 'answer', status, headers: response.headers, body: errorBytes(error, body) },
+    };
+  }
+  if (answer === null || response.status >= 300 || work.streaming || work.endpoint.answer === 'binary') {
+    const message = `The upstream answered ${response.status} with ${describe(answer, work)}.`;
+    return {
+      failure: { kind: 'broken', endReason: 'upstream_invalid', message, status: response.status },
+    };
+  }
+  record.firstContentUs = sinceStart(work.exchange);
+  record.totalUs = record.firstContentUs - record.startedUs;
+  noteAnswer(work, answer);
+  noteCommit(work, record);
+  const headers = responseHeaders(response.headers);
+  if (!isJson(mediaType(response))) headers['content-type'] = 'application/json; charset=utf-8';
+  return { answer: { status: response.status, headers, body } };
+}
+
+function describe(answer: object | null, { streaming }: Work): string {
+  if (answer === null) return 'something that is not a JSON object';
+  return streaming ? 'JSON to a request for a stream' : 'neither an answer nor an error';
+}
+
+/** The answer as an object, or null when the bytes are anything else. */
+function parseObject(body: Buffer): Record<string, unknown> | null {
+  try {
+    const parsed: unknown = JSON.parse(body.toString('utf8'));
+    return isRecord(parsed) ? parsed : null;
+  } catch {
+    return null;
+  }
+}
