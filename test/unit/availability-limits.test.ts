@@ -50,9 +50,13 @@ test('what is reserved counts before it is sent, however long that takes', () =>
 test('a request that was never sent gives back what it took, whatever became of it', () => {
   const store = storeOf({ limits: { requestsPerMinute: 1, tokensPerMinute: 10, concurrency: 1 } });
   const needs = { tokens: 10, endpoint: 'chat' };
-  permitFor(store, 'lab/a', 0, needs).release(0);
+  const released = permitFor(store, 'lab/a', 0, needs);
+  released.release(0);
+  released.sent(0);
   permitFor(store, 'lab/a', 0, needs).settle(0, { result: 'failure', tokens: 7 });
   assert.equal(refusal(store, 0, 10), null);
+  use(store, 3 * MINUTE);
+  assert.equal(refusal(store, 3 * MINUTE)?.source, 'limits.requestsPerMinute', 'nothing was given back twice');
 });
 
 test('a permit is settled once: later calls change nothing', () => {

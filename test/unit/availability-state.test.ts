@@ -150,7 +150,10 @@ test('a restart gives a refused credential and a missing model another chance', 
   const store = storeOf(options);
   store.block('lab', 'quarantined', NOW + 1000);
   store.block('lab/a', 'model_missing', NOW + 1000);
-  assert.equal(restarted(store, NOW).check(a, NOW, chat), null);
+  store.block('lab/a', 'rate_limited', NOW + 500, { endpoint: 'embeddings' });
+  const next = restarted(store, NOW);
+  assert.equal(next.check(a, NOW, chat), null);
+  assert.equal(next.check(a, NOW, { ...chat, endpoint: 'embeddings' })?.obstacle, 'rate_limited');
 });
 
 test('what is over, and what nobody names any more, does not come back', () => {
@@ -159,6 +162,14 @@ test('what is over, and what nobody names any more, does not come back', () => {
   call(store, 'lab/a', NOW, 'success');
   const later = NOW + 10 * 86_400_000;
   assert.deepEqual(Object.keys(restarted(store, later).save(later)), []);
+  for (let count = 0; count < 2; count++) call(store, 'lab/a', NOW, 'failure');
+  assert.equal(store.save(NOW)['lab/a'], undefined, 'a target that nobody names is not even saved');
+  const broken = storeOf(options);
+  for (let count = 0; count < 2; count++) call(broken, 'lab/a', NOW, 'failure');
+  assert.deepEqual(
+    [broken.save(NOW), broken.save(later)].map((state) => Object.keys(state).length),
+    [2, 0],
+  );
   assert.equal(restarted(store, NOW).snapshot(NOW).length, 3);
   const stranger = storeOf({}, {});
   stranger.restore({ nobody: { cooldowns: [] }, 'lab/x': 1, __proto__: { lab: 1 } }, NOW);

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseConfig } from '../../src/config.js';
 import type { Block } from '../../src/routing/availability.js';
+import { sessionKey } from '../../src/routing/keys.js';
 import { strategyNames } from '../../src/routing/names.js';
 import { createRouter } from '../../src/routing/router.js';
 import { facts, models, planWith, routerFor, targetOf, usage } from './routing-fixture.js';
@@ -113,7 +114,10 @@ test('a sticky session stays where it was answered, while that is usable', () =>
   assert.equal(first(facts('Hello', { caller: 'ops', session: 's' })), 'small', 'a session of somebody else');
   assert.equal(first(facts('Hello', { caller: 'web', session: 't' })), 'small');
   assert.equal(first(facts('Hello', { caller: 'web' })), 'small');
+  const loose = router.resolve('loose', null);
+  router.observe.answered({ entry: loose, facts: mine, target: targetOf(loose, 'large') }, usage(1, 1));
   assert.equal(first(mine, {}, 'loose'), 'small');
+  assert.equal(router.learned.sessions.get(sessionKey(loose, mine) ?? ''), undefined);
 });
 
 test('a sticky session never goes down a tier, and stays up', () => {

@@ -90,6 +90,28 @@ test('a usage that is not known teaches nothing', () => {
   assert.equal(estimate(), before);
 });
 
+test('what a target reads from its cache is reckoned at the price of the cache', () => {
+  const cached = { input: 100, output: 0, cachedInput: 1 };
+  const router = routerFor(
+    { a: { price: cached }, b: { price: cached } },
+    { routes: { r: { targets: ['lab/a', 'lab/b'] } } },
+  );
+  const entry = router.resolve('r', null);
+  const request = facts('four'.repeat(1000));
+  const estimate = (model: string) =>
+    router.estimate(router.plan(entry, request, 0), targetOf(entry, model)) ?? 0;
+  const tokens = request.inputTokens;
+  for (const [model, share] of [
+    ['a', 0],
+    ['b', 0.5],
+  ] as const) {
+    const reported = usage(tokens, 1, Math.round(tokens * share));
+    router.observe.answered({ entry, facts: request, target: targetOf(entry, model) }, reported);
+  }
+  assert.equal(estimate('a'), tokens * 100_000);
+  assert.ok(Math.abs(estimate('b') / (tokens * 50_500) - 1) < 0.001, `${estimate('b')}`);
+});
+
 test('each target has its own habits once it is known, and the route’s until then', () => {
   const router = routerFor(
     { a: { price }, b: { price }, c: { price } },

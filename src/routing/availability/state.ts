@@ -84,7 +84,7 @@ export function restoreScopes(byProvider: ReadonlyMap<string, Scopes>, saved: un
   if (typeof saved !== 'object' || saved === null) return;
   for (const scopes of byProvider.values()) {
     for (const scope of scopes.named()) {
-      const state: unknown = Object.hasOwn(saved, scope.key) ? Reflect.get(saved, scope.key) : undefined;
+      const state: unknown = Reflect.get(saved, scope.key);
       if (Value.Check(SavedScope, state)) restoreScope(scope, state, now);
     }
   }
