@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
-import type { Config } from '../src/config.js';
-import { createUpstream } from '../src/upstream/forward.js';
+import { createDiscovery } from '../src/routing/discovery.js';
+import { createUpstream, type ForwardingConfig } from '../src/upstream/forward.js';
 import '../src/types.js';
 
 /** Options of the forwarding plugin; a parsed `Config` fits. */
-export type ForwardingOptions = Pick<Config, 'providers' | 'disconnect' | 'drainLimit'>;
+export type ForwardingOptions = ForwardingConfig;
 
 /**
  * Decorates `app.gatewayUpstream`: connections to the providers, attempts in order until one answers, streaming.
@@ -14,7 +14,16 @@ export type ForwardingOptions = Pick<Config, 'providers' | 'disconnect' | 'drain
 async function forwardingPlugin(app: FastifyInstance, options: ForwardingOptions): Promise<void> {
   const upstream = createUpstream(options, app.gatewayRouter);
   app.decorate('gatewayUpstream', upstream);
+  const discovery = createDiscovery({
+    providers: options.providers,
+    fetchModels: upstream.fetchModels,
+    onModels: app.gatewayRouter.discovered,
+    onFailure: (provider, err) => app.log.warn({ provider, err }, 'llm-gateway could not read the models'),
+    random: Math.random,
+  });
+  app.addHook('onReady', async () => discovery.start());
   app.addHook('onClose', async () => {
+    discovery.stop();
     await upstream.close();
   });
 }

@@ -3,8 +3,10 @@ import type { FastifyInstance, RegisterOptions } from 'fastify';
 import { type GatewayOptions, parseConfig } from '../src/config.js';
 import '../src/types.js';
 import auth from './auth.js';
+import availability from './availability.js';
 import { notFoundHandler } from './error-handler.js';
 import exchange from './exchange.js';
+import explain from './explain.js';
 import forwarding from './forwarding.js';
 import health from './health.js';
 import openai from './openai.js';
@@ -46,6 +48,8 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   await app.register(routing, config);
   await app.register(forwarding, config);
   await app.register(openai, config);
+  await app.register(explain, config);
+  await app.register(availability, config);
   await app.register(stats, config);
   await app.register(health, config);
   // Without a prefix of its own, the gateway shares its scope with the host, whose unknown URLs are the host's.

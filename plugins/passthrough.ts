@@ -5,7 +5,7 @@ import { GatewayError } from '../src/errors.js';
 import { depthOf, leavesItsFolder, pathOf, queryOf, withoutSegments } from '../src/paths.js';
 import { rawBody } from '../src/upstream/outgoing.js';
 import { notFoundHandler } from './error-handler.js';
-import { allowedRoutes, type ModelProxy, providerOf } from './proxy.js';
+import { allowedRoutes, factsOf, type ModelProxy, providerOf } from './proxy.js';
 
 interface PassthroughOptions {
   route: RouteShorthandOptions;
@@ -39,9 +39,11 @@ export default async function passthrough(
     // What a hook of the host has unpacked is no longer what the headers say.
     const asItIs = source === request.raw;
     const length = asItIs ? contentLength(request.headers['content-length']) : null;
+    const endpoint = unknownEndpoint(path);
     return proxy.send(request, reply, {
       resolution,
-      endpoint: unknownEndpoint(path),
+      facts: factsOf(request, endpoint, {}),
+      endpoint,
       query: queryOf(below),
       body: rawBody(source, length, asItIs),
       streaming: false,

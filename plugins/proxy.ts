@@ -4,6 +4,7 @@ import { asksForStream, type Endpoint, type RoutedBody } from '../src/endpoints.
 import { GatewayError } from '../src/errors.js';
 import { type Exchange, sinceStart } from '../src/exchange.js';
 import { queryOf } from '../src/paths.js';
+import { type RequestFacts, requestFacts } from '../src/routing/facts.js';
 import type { Entry } from '../src/routing/table.js';
 import { type Answer, exchangeHeaders } from '../src/upstream/answer.js';
 import { estimateUsage } from '../src/upstream/estimate.js';
@@ -42,9 +43,9 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
     exchange.requestedModel = body.model ?? null;
     const resolution = resolve(request, body);
     exchange.route = resolution.route;
-    exchange.strategy = resolution.strategy;
     return send(request, reply, {
       resolution,
+      facts: factsOf(request, endpoint, body),
       endpoint,
       query: queryOf(request.url),
       body: outgoing(request, body),
@@ -77,6 +78,19 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
   }
 
   return { byModel, send };
+}
+
+/** What the choice of a target goes by. */
+export function factsOf(request: FastifyRequest, { path }: Endpoint, body: RoutedBody): RequestFacts {
+  const { exchange, gatewayBody, gatewayUpload } = request;
+  return requestFacts({
+    endpoint: path.slice(1),
+    body,
+    bodyBytes: gatewayBody?.length ?? gatewayUpload?.bytes ?? 0,
+    caller: exchange?.key ?? null,
+    session: exchange?.session ?? null,
+    policy: policyOf(request),
+  });
 }
 
 /** Hands an answer to the client, with the headers that say what the gateway did. */
@@ -115,6 +129,12 @@ function outgoing({ gatewayBody, gatewayUpload }: FastifyRequest, { model }: Rou
 /** The provider that the caller asks for by name, if it does. */
 export function providerOf({ headers }: FastifyRequest): string | null {
   const name = headers['x-gateway-provider'];
+  return typeof name === 'string' && name !== '' ? name : null;
+}
+
+/** The policy that the caller asks for by name, if it does. */
+export function policyOf({ headers }: FastifyRequest): string | null {
+  const name = headers['x-gateway-policy'];
   return typeof name === 'string' && name !== '' ? name : null;
 }
 

@@ -22,6 +22,7 @@ const BODY_LIMIT = 32 * 2 ** 20;
 const MAX_BODY_LIMIT = 2 ** 31 - 1;
 /** The largest file that OpenAI takes is 512 MB. */
 const UPLOAD_LIMIT = 600_000_000;
+const RETRIES = 2;
 const DRAIN_TIMEOUT = 30_000;
 const DRAIN_LIMIT = { time: 60_000, bytes: 4_000_000 };
 const CLIENT_TIMEOUT = 120_000;
@@ -77,6 +78,7 @@ function complete(options: GatewayOptions, environment: Environment, problems: P
     policies: completePolicies(options.policies),
     defaultRoute: options.defaultRoute ?? null,
     passthroughProvider: options.passthroughProvider ?? null,
+    retries: options.retries ?? RETRIES,
     disconnect: options.disconnect ?? 'abort',
     drainLimit: {
       time: positiveTimer(options.drainLimit?.time, DRAIN_LIMIT.time, ['drainLimit', 'time'], problems),

@@ -13,6 +13,11 @@ const errorClasses = {
   invalid_request_error: { status: 400, type: 'invalid_request_error', endReason: 'invalid_request' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error', endReason: 'invalid_request' },
   request_too_large: { status: 413, type: 'invalid_request_error', endReason: 'body_too_large' },
+  context_length_exceeded: {
+    status: 400,
+    type: 'invalid_request_error',
+    endReason: 'no_available_target',
+  },
   invalid_api_key: { status: 401, type: 'authentication_error', endReason: 'unauthorized' },
   insufficient_permissions: { status: 403, type: 'permission_error', endReason: 'forbidden' },
   not_found: { status: 404, type: 'invalid_request_error', endReason: 'not_found' },

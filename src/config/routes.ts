@@ -7,7 +7,6 @@ import type { HedgeConfig, PolicyConfig, QueueConfig, RouteConfig, ThresholdsCon
 
 const QUEUE: QueueConfig = { maxWait: 30_000, maxSize: 100 };
 const HEDGE: HedgeConfig = { delay: 'p95', maxShare: 0.1 };
-const RETRIES = 2;
 
 /** The routes with their defaults filled in. */
 export function completeRoutes(
@@ -26,7 +25,7 @@ export function completeRoutes(
       complexity: thresholds(route.complexity, [...path, 'complexity'], problems),
       queue: queue(route.queue, [...path, 'queue'], problems),
       hedge: hedge(route.hedge, [...path, 'hedge'], problems),
-      retries: route.retries ?? RETRIES,
+      retries: route.retries ?? null,
     };
   }
   return routes;

@@ -33,6 +33,7 @@ const ModelId = Type.String({
   expects: 'a model id of 1 to 256 characters without whitespace',
 });
 const Target = Type.String({ pattern: '^[^/\\s]+/\\S+$', expects: 'a target written provider/model' });
+const Retries = Type.Integer({ minimum: 0, maximum: 10, expects: 'an integer between 0 and 10' });
 const Strategy = Type.Enum(strategyNames);
 const Tier = Type.Enum(tiers);
 const Share = Type.Number({ minimum: 0, maximum: 1, expects: 'a number between 0 and 1' });
@@ -204,7 +205,7 @@ const Route = Type.Object(
         closed,
       ),
     ),
-    retries: Type.Optional(Type.Integer({ minimum: 0, maximum: 10, expects: 'an integer between 0 and 10' })),
+    retries: Type.Optional(Retries),
   },
   closed,
 );
@@ -240,6 +241,7 @@ export const ConfigSchema = Type.Object(
     defaultRoute: Type.Optional(Name),
     passthroughProvider: Type.Optional(Name),
     disconnect: Type.Optional(Type.Enum(['abort', 'drain'])),
+    retries: Type.Optional(Retries),
     drainLimit: Type.Optional(
       Type.Object({ time: Type.Optional(Duration), bytes: Type.Optional(Bytes) }, closed),
     ),

@@ -23,6 +23,8 @@ export interface Config {
   readonly defaultRoute: string | null;
   /** The provider of everything that is not routed by a model; null: it is a 404 unless the caller names one. */
   readonly passthroughProvider: string | null;
+  /** How often an exchange may try its targets again when none is left. */
+  readonly retries: number;
   /** What happens upstream when the client leaves: it is let go, or read on for what it reports. */
   readonly disconnect: 'abort' | 'drain';
   /** With `disconnect: drain`: how long, in milliseconds, and how many bytes are read on. */
@@ -166,8 +168,8 @@ export interface RouteConfig {
   readonly queue: QueueConfig | null;
   /** Null: no request is sent twice to be faster. */
   readonly hedge: HedgeConfig | null;
-  /** How often an exchange may try targets again that it has tried already. */
-  readonly retries: number;
+  /** How often an exchange may try targets again that it has tried already; null: as everywhere. */
+  readonly retries: number | null;
 }
 
 /** From which complexity score on a request belongs to the tier; below both it is `local`. */

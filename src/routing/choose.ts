@@ -173,8 +173,3 @@ function keptSession(candidates: readonly Target[], { entry, facts, learned }: C
   if (target === undefined || target === candidates[0]) return candidates;
   return [target, ...candidates.filter((candidate) => candidate !== target)];
 }
-
-/** The targets in the order of the configuration. */
-export function order(_strategy: string | null, targets: readonly Target[]): readonly Target[] {
-  return targets;
-}

@@ -25,7 +25,6 @@ export function noteCommit(
   exchange.upstreamStatus = record.status;
   exchange.headersUs = record.headersUs;
   exchange.firstContentUs = record.firstContentUs;
-  exchange.upstreamUs += sinceStart(exchange) - record.startedUs;
   // An answer that is only read for the record has nobody to be committed to.
   if (exchange.cancelled === null) commit(exchange);
 }
@@ -55,7 +54,6 @@ export function noteStream(
   exchange.finishReason = facts.finishReason;
   exchange.chunks = facts.events;
   if (facts.content) noteUsage(answered, facts.usage, () => facts.contentBytes);
-  record.totalUs = sinceStart(exchange) - record.startedUs;
   if (end.kind === 'stopped') {
     record.reason = exchange.cancelled ?? 'client_gone';
   } else if (end.kind === 'complete') {

@@ -14,6 +14,9 @@ export function exchangeHeaders(exchange: Exchange): Record<string, string> {
   if (exchange.provider !== null) headers['x-gateway-provider'] = exchange.provider;
   if (exchange.model !== null) headers['x-gateway-model'] = printable(exchange.model);
   if (exchange.route !== null) headers['x-gateway-route'] = printable(exchange.route);
+  if (exchange.policy !== null) headers['x-gateway-policy'] = printable(exchange.policy);
+  if (exchange.tier !== null) headers['x-gateway-tier'] = exchange.tier;
+  if (exchange.complexity !== null) headers['x-gateway-complexity'] = exchange.complexity.toFixed(2);
   if (exchange.attempts.length > 0) headers['x-gateway-attempts'] = String(exchange.attempts.length);
   if (exchange.overheadUs !== null) headers['server-timing'] = serverTiming(exchange, exchange.overheadUs);
   if (!exchange.streaming && exchange.costNano !== null) headers['x-gateway-cost'] = usd(exchange.costNano);

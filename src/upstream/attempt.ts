@@ -5,8 +5,8 @@ import { errorBytes } from '../stream/event-error.js';
 import type { EarlyEnd, Relay } from '../stream/relay.js';
 import type { Usage } from '../stream/usage.js';
 import { UploadError } from '../upload/error.js';
-import { noteCommit } from './account.js';
 import type { Answer } from './answer.js';
+import { type Control, isStopped } from './control.js';
 import { type DrainPolicy, startDrain } from './drain.js';
 import { type Failure, transportFailure } from './failure.js';
 import { rateLimitSnapshot, responseHeaders } from './headers.js';
@@ -14,6 +14,7 @@ import { expectedForm } from './kind.js';
 import type { Connection } from './pools.js';
 import { readError } from './read-all.js';
 import { openRelay } from './relayed.js';
+import type { Report } from './report.js';
 import { startTimers } from './timers.js';
 import type { UpstreamRequest, UpstreamResponse } from './transport.js';
 import { takeWhole } from './whole.js';
@@ -33,13 +34,24 @@ export interface Work {
   estimate(outputBytes: number): Usage | null;
   /** What happens when the client leaves; null: the upstream is let go at once. */
   drain: DrainPolicy | null;
+  control: Control;
+  report: Report;
 }
 
-export type Result = { answer: Answer } | { failure: Failure };
+/** An answer that has come to its commit point. One of the two must be called, at once. */
+export interface Won {
+  answer: Answer;
+  /** It is the one that goes to the client: writes it into the record. */
+  accept(): void;
+  /** Another one was taken. */
+  discard(): void;
+}
+
+export type Result = Won | { failure: Failure };
 
 /** One try at one target. Resolves at the commit point with the answer, or before it with the failure. */
 export async function attempt(work: Work, record: Attempt): Promise<Result> {
-  const { exchange } = work;
+  const { exchange, control, report } = work;
   const controller = new AbortController();
   let timedOut: EndReason | null = null;
   let relay: Relay | null = null;
@@ -54,7 +66,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     },
     uploading,
   );
-  exchange.onCancel = () => {
+  control.stop = () => {
     if (exchange.cancelled === 'client_gone' && work.drain !== null) {
       startDrain(exchange, work.drain, stop);
       relay?.leave();
@@ -68,7 +80,8 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
   }
 
   try {
-    const response = await work.send({ ...work.request, signal: controller.signal });
+    const response = await work.send({ ...work.request, signal: controller.signal, onSent: report.sent });
+    report.answered(response.headers);
     record.headersUs = sinceStart(exchange);
     record.status = response.status;
     record.rateLimit = rateLimitSnapshot(response.headers);
@@ -79,28 +92,26 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     const form = expectedForm(work, response);
     if (form === 'nonsense') return { failure: nonsense(response) };
     if (form === 'whole') return await takeWhole(work, record, response, timers);
-    exchange.streaming = form === 'events';
-    relay = openRelay(work, record, response, timers, form);
+    const relayed = openRelay(work, record, response, timers, form);
+    relay = relayed.relay;
     const early = await relay.ready;
-    if (early !== null) return { failure: earlyFailure(exchange, early, response) };
-    noteCommit(work, record);
+    if (early !== null) return { failure: earlyFailure(work, early, response) };
     const headers = form === 'events' ? streamHeaders(response) : byteHeaders(response);
-    return { answer: { status: response.status, headers, body: relay.output } };
+    const answer = { status: response.status, headers, body: relay.output };
+    return { answer, accept: relayed.accept, discard: () => control.stop?.() };
   } catch (error) {
-    if (exchange.cancelled !== null) return { failure: { kind: 'cancelled' } };
+    if (isStopped(exchange, control)) return { failure: { kind: 'cancelled' } };
     if (timedOut !== null) return { failure: broken(timedOut, timeoutMessage(timedOut), record.status) };
     // A file of ours that cannot be read says nothing about the target.
     if (error instanceof UploadError) throw error;
     return { failure: transportFailure(error, record.status) };
   } finally {
-    if (relay === null || record.firstContentUs === null) {
-      exchange.onCancel = null;
-      exchange.draining?.end();
-    }
+    // An answer that leaves piece by piece goes on.
+    if (relay === null || record.firstContentUs === null) control.stop = null;
     if (record.firstContentUs === null) {
+      exchange.draining?.end();
       timers.clear();
       record.totalUs = sinceStart(exchange) - record.startedUs;
-      exchange.upstreamUs += record.totalUs;
     }
   }
 }
@@ -124,8 +135,8 @@ function byteHeaders(response: UpstreamResponse): Record<string, string | string
   return headers;
 }
 
-function earlyFailure(exchange: Exchange, early: EarlyEnd, response: UpstreamResponse): Failure {
-  if (exchange.cancelled !== null) return { kind: 'cancelled' };
+function earlyFailure({ exchange, control }: Work, early: EarlyEnd, response: UpstreamResponse): Failure {
+  if (isStopped(exchange, control)) return { kind: 'cancelled' };
   if (early.error === null) return broken(early.endReason, early.message, response.status);
   const body = errorBytes(early.error);
   return { kind: 'answer', status: early.error.status ?? 502, headers: response.headers, body };

@@ -64,6 +64,12 @@ export function classify(
   return stop;
 }
 
+/** Whether the target itself is to blame: not the caller, not its rate limit, and not an abort. */
+export function isTargetFault(failure: Failure): boolean {
+  if (failure.kind === 'broken') return true;
+  return failure.kind === 'answer' && (failure.status >= 500 || transient.has(failure.status));
+}
+
 function blocked(obstacle: Obstacle, scope: Effect['scope'], status: number): Verdict {
   return { action: 'next', effect: { obstacle, scope, forMs: BLOCK_MS, source: `http_${status}` } };
 }

@@ -1,8 +1,8 @@
 import { errorBody, GatewayError, retryAfterSeconds, shuttingDown } from '../errors.js';
 import { conclude, type Exchange } from '../exchange.js';
-import type { Availability } from '../routing/availability.js';
-import type { Entry, Target } from '../routing/table.js';
+import type { Target } from '../routing/table.js';
 import type { Answer } from './answer.js';
+import type { Refused } from './dispatch.js';
 import { type Failure, upstreamCode, upstreamMessage } from './failure.js';
 import { responseHeaders } from './headers.js';
 import { isJson as isJsonType, mediaType } from './kind.js';
@@ -24,7 +24,8 @@ export function finalAnswer(
   if (failure.kind === 'broken') throw brokenError(exchange, target, failure);
   const { status, body } = failure;
   // Not what an error inside a 200 says of itself.
-  exchange.upstreamStatus = exchange.attempts.at(-1)?.status ?? status;
+  const sent = exchange.attempts.findLast(({ decision }) => decision === 'sent');
+  exchange.upstreamStatus = sent?.status ?? status;
   exchange.errorCode = hideSecret(upstreamCode(body) ?? `http_${status}`, target.provider).slice(0, 100);
   exchange.errorMessage = hideSecret(upstreamMessage(body), target.provider).slice(0, 500);
   conclude(exchange, 'failed', status === 429 ? 'rate_limited' : 'upstream_error');
@@ -93,18 +94,47 @@ function brokenError(
   return new GatewayError(code, text, { endReason, cause: new Error(message) });
 }
 
+/** Reasons that end by themselves as load goes down or time passes. */
+const waiting: ReadonlySet<string> = new Set([
+  'rate_limited',
+  'limit_exhausted',
+  'quota_exhausted',
+  'concurrency_full',
+]);
+/** Reasons that hold for this request whenever it comes. */
+const lasting: ReadonlySet<string> = new Set([
+  'policy_denied',
+  'price_ceiling',
+  'tier_too_low',
+  'context_too_small',
+  'limit_too_small',
+]);
+const UNKNOWN_RESET_MS = 1_000;
+
+/** Whether one of the targets may be free for the request some time, if it waits. */
+export function isPassing({ skips }: Refused): boolean {
+  return skips.some(({ reason }) => !lasting.has(reason));
+}
+
 /** The error when every target was passed over, so that nothing was sent. */
-export function nothingAvailable(resolution: Entry, availability: Availability, now: number): GatewayError {
-  const blocks = resolution.targets
-    .map((target) => availability.blocked(target.provider.name, target.id, now))
-    .filter((block) => block !== null);
-  const first = Math.min(...blocks.map((block) => block.until));
-  const retryAfterMs = Number.isFinite(first) ? first - now : 1000;
-  const name = resolution.route === null ? 'this model' : `the route "${resolution.route}"`;
-  if (blocks.length > 0 && blocks.every((block) => block.obstacle === 'rate_limited')) {
-    return new GatewayError('rate_limit_exceeded', `Every target of ${name} is rate limited.`, {
-      retryAfterMs,
-    });
+export function nothingAvailable({ plan, skips, retryAt, queue }: Refused, now: number): GatewayError {
+  const { route, name } = plan.entry;
+  const whose = route === null ? `the model "${name.slice(0, 100)}"` : `the route "${route}"`;
+  if (skips.length > 0 && skips.every(({ reason }) => reason === 'context_too_small')) {
+    const message = `The request is about ${plan.facts.inputTokens} tokens long: more than any target of ${whose} takes.`;
+    return new GatewayError('context_length_exceeded', message, { param: 'messages' });
   }
-  return new GatewayError('no_available_target', `No target of ${name} can be used now.`, { retryAfterMs });
+  const passing = skips.filter(({ reason }) => !lasting.has(reason));
+  const retryAfterMs = retryAt === null ? UNKNOWN_RESET_MS : Math.max(0, retryAt - now);
+  if (queue === 'closed') return shuttingDown();
+  if (queue === 'full') {
+    return new GatewayError('rate_limit_exceeded', `The queue of ${whose} is full.`, { retryAfterMs });
+  }
+  if (passing.length > 0 && passing.every(({ reason }) => waiting.has(reason))) {
+    const message = `Every target of ${whose} is rate limited or busy.`;
+    return new GatewayError('rate_limit_exceeded', message, { retryAfterMs });
+  }
+  const reasons = [...new Set(skips.map(({ reason }) => reason.replaceAll('_', ' ')))].join(', ');
+  const message = `No target of ${whose} can be used now${reasons === '' ? '' : ` (${reasons})`}.`;
+  return new GatewayError('no_available_target', message, { retryAfterMs });
 }

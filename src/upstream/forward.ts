@@ -1,84 +1,78 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import type { Config } from '../config.js';
-import type { Endpoint } from '../endpoints.js';
-import { type Attempt, beginAttempt, conclude, type Exchange, skipAttempt } from '../exchange.js';
-import { order } from '../routing/choose.js';
+import type { Config, ProviderConfig } from '../config.js';
+import { type Exchange, sinceStart } from '../exchange.js';
 import type { Router } from '../routing/router.js';
-import { type Entry, recordedModel, type Target } from '../routing/table.js';
-import type { Usage } from '../stream/usage.js';
+import { recordedModel, type Target } from '../routing/table.js';
 import type { Answer } from './answer.js';
-import { attempt, type Work } from './attempt.js';
-import { classify, type Failure, upstreamMessage, type Verdict } from './failure.js';
+import type { Won } from './attempt.js';
+import { backoff } from './backoff.js';
+import { type Control, createControl } from './control.js';
+import { look, needsOf, type Picked, type Progress, pick, startProgress } from './dispatch.js';
 import { cancelledError, finalAnswer, nothingAvailable } from './final.js';
-import { requestHeaders } from './headers.js';
-import type { Outgoing } from './outgoing.js';
-import { type Connection, connectTo } from './pools.js';
-import { hideSecret } from './secret.js';
+import { createHedge } from './hedge.js';
+import type { Job } from './job.js';
+import { createLine, type Find, type QueueRow } from './line.js';
+import { race } from './race.js';
+import { readCooldown } from './rate-limit/read.js';
+import { createSender, type Failed, type Tried } from './send.js';
 
-/** A request that is to be answered by one of a route's targets. */
-export interface Job {
-  exchange: Exchange;
-  resolution: Entry;
-  endpoint: Endpoint;
-  /** With its `?`, or empty. */
-  query: string;
-  headers: IncomingHttpHeaders;
-  body: Outgoing;
-  /** The caller asked for server-sent events. */
-  streaming: boolean;
-  /** The client asked for a stream of a kind that can report usage, but not for its usage. */
-  addStreamUsage: boolean;
-  /** What the exchange used, from the bytes of the answer's text; null when that cannot be told. */
-  estimate(outputBytes: number): Usage | null;
-}
+export type { Job } from './job.js';
+
+/** The parts of a configuration that decide how requests are sent. */
+export type ForwardingConfig = Pick<Config, 'providers' | 'routes' | 'retries' | 'disconnect' | 'drainLimit'>;
 
 /** Sends exchanges to the providers. */
 export interface Upstream {
   /**
-   * Tries the targets in order until one answers. Resolves at the commit point, also with an upstream's own error
-   * when that is the final answer. Throws a `GatewayError` when there is nothing of an upstream to pass on.
+   * Tries targets until one answers. Resolves at the commit point, also with an upstream's own error when that is the
+   * final answer. Throws a `GatewayError` when there is nothing of an upstream to pass on.
    */
   forward(job: Job): Promise<Answer>;
+  /** A provider's own list of models, as it answers `GET /models`. Rejects when it does not. */
+  fetchModels(provider: ProviderConfig, signal: AbortSignal): Promise<unknown>;
+  /** How many requests wait in the queues of the routes that have one. */
+  queues(): QueueRow[];
   /** Closes every connection. */
   close(): Promise<void>;
 }
 
-type Tried = { answer: Answer } | { failure: Failure; action: Verdict['action'] };
-
 /** Connects to the configured providers; nothing is sent until the first job. */
-export function createUpstream(
-  config: Pick<Config, 'providers' | 'disconnect' | 'drainLimit'>,
-  router: Pick<Router, 'availability'>,
-): Upstream {
-  const drain = config.disconnect === 'drain' ? config.drainLimit : null;
-  const connections = new Map<string, Connection>();
-  const withoutStreamUsage = new Set<string>();
-  const { availability } = router;
-  for (const provider of Object.values(config.providers)) connections.set(provider.name, connectTo(provider));
+export function createUpstream(config: ForwardingConfig, router: Router): Upstream {
+  const line = createLine(config.routes);
+  const hedge = createHedge(config.routes, router);
+  const sender = createSender(config, router, line.poke);
 
   async function forward(job: Job): Promise<Answer> {
     const { exchange, resolution } = job;
     exchange.queueUs = 0;
     if (job.endpoint.answer === 'any') return pass(job);
-    let last: { target: Target; failure: Failure } | null = null;
-    let largerThan: number | null = null;
-    for (const target of order(resolution.strategy, resolution.targets)) {
-      if (exchange.cancelled !== null) throw cancelledError(exchange);
-      const reason = obstacle(target, largerThan);
-      if (reason !== null) {
-        skipAttempt(exchange, target.provider.name, target.model, reason);
+    const retries = retriesOf(job);
+    const progress = startProgress(exchange, resolution, job.facts, retries);
+    const find: Find = {
+      pick: () => pick(router, progress, Date.now()),
+      look: () => look(router, progress, Date.now()),
+    };
+    let last: Failed | null = null;
+    for (let round = 0; ; ) {
+      const found = await line.next(exchange, resolution.route, find);
+      if ('permit' in found) {
+        const tried = await attempts(job, progress, found);
+        if ('answer' in tried) return tried.answer;
+        last = tried;
+        if (tried.action === 'stop') break;
         continue;
       }
-      const { name, streamUsage } = target.provider;
-      const ask = job.addStreamUsage && streamUsage && !withoutStreamUsage.has(name);
-      const tried = await send(job, target, ask ? 'with_stream_options' : 'as_it_is');
-      if ('answer' in tried) return tried.answer;
-      last = { target, failure: tried.failure };
-      if (tried.action === 'stop') break;
-      if (tried.action === 'larger') largerThan = Math.max(largerThan ?? 0, target.declared?.context ?? 0);
+      if (exchange.cancelled !== null) throw cancelledError(exchange);
+      if (last === null) throw nothingAvailable(found, Date.now());
+      const ms = found.exhausted && round < retries ? backoff(round, askedToWait(last), Math.random()) : null;
+      if (ms === null) break;
+      round++;
+      await pause(exchange, ms);
+      progress.tried.clear();
     }
-    if (last === null) throw nothingAvailable(resolution, availability, Date.now());
-    return finalAnswer(exchange, last.target, last.failure, () => earliestReset(resolution));
+    exchange.provider = last.target.provider.name;
+    exchange.model = recordedModel(last.target);
+    const { targets } = resolution;
+    return finalAnswer(exchange, last.target, last.failure, () => resetMs(targets, job));
   }
 
   /**
@@ -89,93 +83,100 @@ export function createUpstream(
     const { exchange } = job;
     const [target] = job.resolution.targets;
     if (target === undefined) throw new Error('There is no provider to pass this request on to.');
-    exchange.provider = target.provider.name;
-    const record = beginAttempt(exchange, target.provider.name, target.model);
-    const result = await attempt(work(job, target, false), record);
-    if ('answer' in result) return result.answer;
-    note(exchange, record, result.failure, target);
-    return finalAnswer(exchange, target, result.failure, () => null);
+    const tried = await attended(exchange, (control) => sender.pass(job, target, control()));
+    if ('answer' in tried) return tried.answer;
+    return finalAnswer(exchange, target, tried.failure, () => null);
   }
 
-  /** One target, with a second try when it refuses the `stream_options` that the gateway added. */
-  async function send(job: Job, target: Target, form: 'with_stream_options' | 'as_it_is'): Promise<Tried> {
-    const { exchange } = job;
-    const streamOptions = form === 'with_stream_options';
-    exchange.provider = target.provider.name;
-    exchange.model = recordedModel(target);
-    const record = beginAttempt(exchange, target.provider.name, target.model);
-    const result = await attempt(work(job, target, streamOptions), record);
-    if ('answer' in result) return result;
-    const verdict = classify(result.failure, Date.now(), { streamOptions });
-    note(exchange, record, result.failure, target);
-    if (verdict.effect !== null) {
-      const { obstacle: why, scope, forMs } = verdict.effect;
-      availability.block(scope === 'provider' ? target.provider.name : target.id, why, Date.now() + forMs);
-    }
-    if (verdict.action === 'without_stream_options') {
-      const again = await send(job, target, 'as_it_is');
-      // Only now is it known that the options were the reason, and not a mistake of this caller.
-      if ('answer' in again) withoutStreamUsage.add(target.provider.name);
-      return again;
-    }
-    return { failure: result.failure, action: verdict.action };
+  /** One target, and a second one beside it when the route hedges and the first is slow. */
+  function attempts(job: Job, progress: Progress, first: Picked): Promise<Tried> {
+    const delay = hedge.begin(progress, first.target);
+    return attended(job.exchange, (control) => {
+      const start = (picked: Picked) => sender.send(job, progress, picked, control());
+      const trying = start(first);
+      if (delay === null) return trying;
+      return race(trying, delay, () => {
+        const second = hedge.isAllowed(progress) ? pick(router, progress, Date.now(), first.target) : null;
+        if (second === null || !('permit' in second)) return null;
+        hedge.spend(progress);
+        return start(second);
+      });
+    });
   }
 
-  function work(job: Job, target: Target, streamOptions: boolean): Work {
-    const connection = connections.get(target.provider.name);
-    if (connection === undefined) throw new Error(`No connection to the provider "${target.provider.name}".`);
-    const { exchange, endpoint, streaming, estimate } = job;
-    const sending = job.body.for(target.model, streamOptions);
-    return {
-      exchange,
-      target,
-      endpoint,
-      streaming,
-      send: connection.send,
-      request: {
-        method: exchange.method,
-        path: endpoint.path + job.query,
-        headers: requestHeaders(job.headers, target.provider.apiKey, sending),
-        body: sending.body,
-      },
-      stripUsage: streamOptions,
-      estimate,
-      drain,
-    };
+  function retriesOf({ resolution: { route } }: Job): number {
+    return (route === null ? undefined : config.routes[route]?.retries) ?? config.retries;
   }
 
-  /** Why a target is passed over; null when it can be tried. */
-  function obstacle(target: Target, largerThan: number | null): string | null {
-    if (largerThan !== null && (target.declared?.context ?? 0) <= largerThan) return 'context_too_small';
-    return availability.blocked(target.provider.name, target.id, Date.now())?.obstacle ?? null;
-  }
-
-  function earliestReset(resolution: Entry): number | null {
+  function resetMs(targets: readonly Target[], { facts }: Job): number | null {
     const now = Date.now();
-    const ends = resolution.targets
-      .map((target) => availability.blocked(target.provider.name, target.id, now)?.until)
-      .filter((until) => until !== undefined);
-    return ends.length === 0 ? null : Math.min(...ends) - now;
+    const reset = router.availability.earliest(targets, now, needsOf(facts));
+    return reset === null ? null : reset - now;
   }
 
   return {
     forward,
+    fetchModels: sender.fetchModels,
+    queues: line.rows,
     async close() {
-      await Promise.all([...connections.values()].map((connection) => connection.close()));
+      line.close();
+      await sender.close();
     },
   };
 }
 
-/** Writes a failed try into its record. */
-function note(exchange: Exchange, record: Attempt, failure: Failure, target: Target): void {
-  if (failure.kind === 'cancelled') {
-    record.reason = exchange.cancelled;
-    if (exchange.cancelled === 'client_gone') conclude(exchange, 'aborted', 'client_gone');
-  } else if (failure.kind === 'broken') {
-    record.reason = failure.endReason;
-    record.error = failure.message;
-  } else {
-    record.reason = `http_${failure.status}`;
-    record.error = hideSecret(upstreamMessage(failure.body), target.provider).slice(0, 500);
+/**
+ * Runs tries that end with the exchange when that is cancelled, each with a control of its own. What answered is
+ * accepted, the others are stopped.
+ */
+async function attended(exchange: Exchange, run: (control: () => Control) => Promise<Tried>): Promise<Tried> {
+  const controls: Control[] = [];
+  const startedUs = sinceStart(exchange);
+  exchange.onCancel = () => {
+    for (const control of controls) control.stop?.();
+  };
+  const tried = await run(() => {
+    const control = createControl();
+    controls.push(control);
+    return control;
+  });
+  exchange.upstreamUs += sinceStart(exchange) - startedUs;
+  if ('failure' in tried) {
+    exchange.onCancel = null;
+    return tried;
   }
+  for (const control of controls) if (control !== tried.control) stop(control);
+  take(exchange, tried);
+  return tried;
+}
+
+function take(exchange: Exchange, won: Won): void {
+  // What is whole needs no more watching; a stream does until it ends, and then says so itself.
+  if (Buffer.isBuffer(won.answer.body)) exchange.onCancel = null;
+  won.accept();
+}
+
+function stop(control: Control): void {
+  control.lost = true;
+  control.stop?.();
+}
+
+/** Milliseconds that the target asks for, if it does. */
+function askedToWait({ failure, target }: Failed): number | null {
+  if (failure.kind !== 'answer') return null;
+  return readCooldown(target.provider.type, failure.headers, failure.body, Date.now())?.forMs ?? null;
+}
+
+/** Waits, unless the exchange is told to stop. */
+function pause(exchange: Exchange, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(go, ms);
+    exchange.onCancel = go;
+
+    function go(): void {
+      clearTimeout(timer);
+      exchange.onCancel = null;
+      resolve();
+    }
+  });
 }

@@ -1,24 +1,31 @@
 import { errorBody } from '../errors.js';
 import { type Attempt, type EndReason, sinceStart } from '../exchange.js';
 import { createByteTap } from '../stream/byte-tap.js';
-import { createRelay, type Relay } from '../stream/relay.js';
+import { createRelay, type Relay, type RelayEnd } from '../stream/relay.js';
 import { createTap } from '../stream/tap.js';
-import { noteStream } from './account.js';
+import { noteCommit, noteStream } from './account.js';
 import type { Work } from './attempt.js';
 import { isJson, mediaType } from './kind.js';
 import { withoutSecret } from './secret.js';
 import type { Timers } from './timers.js';
 import type { UpstreamResponse } from './transport.js';
 
-/** Opens the way of an answer that leaves piece by piece, and writes into the record what passes. */
+/** An answer on its way, and what makes it the exchange's own. */
+export interface Relayed {
+  relay: Relay;
+  /** From now on what passes is written into the record. */
+  accept(): void;
+}
+
+/** Opens the way of an answer that leaves piece by piece, and notes what passes. */
 export function openRelay(
   work: Work,
   record: Attempt,
   response: UpstreamResponse,
   timers: Timers,
   form: 'events' | 'bytes',
-): Relay {
-  const { exchange, endpoint } = work;
+): Relayed {
+  const { exchange, endpoint, control, report } = work;
   // Streams that the gateway knows are JSON and say when they are complete; what others do is theirs.
   const isKnown = endpoint.answer !== 'any' || endpoint.path.startsWith('/responses/');
   const tap =
@@ -27,7 +34,10 @@ export function openRelay(
       : createByteTap({ json: isJson(mediaType(response)) });
   let lastUs: number | null = null;
   let largestGapUs: number | null = null;
-  return createRelay(response.body, {
+  let written = 0;
+  let accepted = false;
+  let over: RelayEnd | null = null;
+  const relay = createRelay(response.body, {
     tap,
     timers,
     mustSayEnd: form === 'events' && isKnown,
@@ -39,24 +49,53 @@ export function openRelay(
     },
     onContent() {
       record.firstContentUs = lastUs ?? sinceStart(exchange);
+      report.firstContent();
     },
     onWrite(bytes) {
-      exchange.bytesOut = (exchange.bytesOut ?? 0) + bytes;
+      if (accepted) exchange.bytesOut = (exchange.bytesOut ?? 0) + bytes;
+      else written += bytes;
     },
     onEnd(end) {
-      exchange.onCancel = null;
-      exchange.lastByteUs = lastUs;
-      exchange.largestGapUs = largestGapUs;
-      noteStream(work, record, tap.facts, end);
-      exchange.draining?.end();
+      control.stop = null;
+      over = end;
+      tell(end);
+      // Nobody else will: an answer that is read on for the record was never accepted.
+      if (accepted || exchange.draining !== null) conclude(end);
     },
     onDelivered() {
       // The last byte of other answers is the last one of the response, which tells by itself.
-      if (form === 'events') exchange.delivered = true;
+      if (form === 'events' && accepted) exchange.delivered = true;
     },
     shownError: (bytes) => withoutSecret(bytes, work.target.provider),
     errorEvent: (endReason) => (form === 'events' ? errorEvent(endReason, work.target.provider.name) : null),
   });
+
+  function accept(): void {
+    accepted = true;
+    exchange.streaming = form === 'events';
+    exchange.bytesOut = written === 0 ? exchange.bytesOut : (exchange.bytesOut ?? 0) + written;
+    // A short answer is over already, and its end stands before its beginning.
+    if (over !== null) conclude(over);
+    noteCommit(work, record);
+  }
+
+  function conclude(end: RelayEnd): void {
+    exchange.onCancel = null;
+    exchange.lastByteUs = lastUs;
+    exchange.largestGapUs = largestGapUs;
+    noteStream(work, record, tap.facts, end);
+    exchange.draining?.end();
+  }
+
+  /** What the target has made of it: a client that leaves, or a shutdown, says nothing about that. */
+  function tell(end: RelayEnd): void {
+    record.totalUs = sinceStart(exchange) - record.startedUs;
+    if (end.kind === 'complete') report.succeeded(tap.facts.usage);
+    else if (end.kind === 'broken' && end.endReason !== 'shutdown') report.failed();
+    else report.ended();
+  }
+
+  return { relay, accept };
 }
 
 /** What the transport said is for the record; it may name addresses of the operator's network. */

@@ -9,6 +9,8 @@ export interface UpstreamRequest {
   body: Buffer | Readable | null;
   /** Ends the call at any point: before the answer by rejecting, afterwards by destroying the answer's body. */
   signal: AbortSignal;
+  /** Called when a connection takes the request: never, if none could be made. */
+  onSent?(): void;
 }
 
 export interface UpstreamResponse {

@@ -42,11 +42,20 @@ export async function takeWhole(
   }
   record.firstContentUs = sinceStart(work.exchange);
   record.totalUs = record.firstContentUs - record.startedUs;
-  noteAnswer(work, answer);
-  noteCommit(work, record);
+  work.report.firstContent();
   const headers = responseHeaders(response.headers);
   if (!isJson(mediaType(response))) headers['content-type'] = 'application/json; charset=utf-8';
-  return { answer: { status: response.status, headers, body } };
+  return {
+    answer: { status: response.status, headers, body },
+    accept() {
+      noteAnswer(work, answer);
+      noteCommit(work, record);
+      const { usage, usageSource } = work.exchange;
+      work.report.succeeded(usageSource === 'reported' ? usage : null);
+      work.exchange.draining?.end();
+    },
+    discard() {},
+  };
 }
 
 function describe(answer: object | null, { streaming }: Work): string {

@@ -40,7 +40,8 @@ export async function startGateway(context: TestContext, setup: Setup): Promise<
   const app = Fastify({ forceCloseConnections: 'idle' });
   context.after(() => app.close());
   await host?.(app);
-  await app.register(gateway, { database: { path: database }, ...options, prefix });
+  // A try again is what the tests of it ask for.
+  await app.register(gateway, { database: { path: database }, retries: 0, ...options, prefix });
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   return {

@@ -7,6 +7,7 @@ import routing from '../../plugins/routing.js';
 import { parseConfig } from '../../src/config.js';
 import { type Endpoint, endpoints } from '../../src/endpoints.js';
 import { openExchange } from '../../src/exchange.js';
+import { requestFacts } from '../../src/routing/facts.js';
 import { jsonBody } from '../../src/upstream/outgoing.js';
 import { failing, json, startUpstream } from '../helpers/upstream.js';
 
@@ -15,7 +16,7 @@ const message = { role: 'user', content: 'Say this' };
 
 /** Routing and forwarding alone, and a way to send a chat through them. */
 async function setUp(t: TestContext, options: object) {
-  const config = parseConfig(options, {});
+  const config = parseConfig({ retries: 0, ...options }, {});
   const app = Fastify();
   t.after(() => app.close());
   await app.register(routing, config);
@@ -25,14 +26,18 @@ async function setUp(t: TestContext, options: object) {
   async function send(model: string, fields: Record<string, unknown> = {}) {
     const exchange = openExchange({ method: 'POST', endpoint: '/v1/chat/completions' });
     exchange.requestedModel = model;
+    const body = { model, messages: [message], ...fields };
+    const bytes = Buffer.from(JSON.stringify(body));
+    const caller = { caller: null, session: null, policy: null };
     const answer = await app.gatewayUpstream
       .forward({
         exchange,
         resolution: app.gatewayRouter.resolve(model, null),
+        facts: requestFacts({ endpoint: 'chat/completions', body, bodyBytes: bytes.length, ...caller }),
         endpoint: chatEndpoint,
         query: '',
         headers: { 'content-type': 'application/json', authorization: 'Bearer gateway-key' },
-        body: jsonBody(Buffer.from(JSON.stringify({ model, messages: [message], ...fields }))),
+        body: jsonBody(bytes),
         streaming: fields.stream === true,
         addStreamUsage: false,
         estimate: () => null,

@@ -56,7 +56,11 @@ test('a request that was never sent gives back what it took, whatever became of 
   permitFor(store, 'lab/a', 0, needs).settle(0, { result: 'failure', tokens: 7 });
   assert.equal(refusal(store, 0, 10), null);
   use(store, 3 * MINUTE);
-  assert.equal(refusal(store, 3 * MINUTE)?.source, 'limits.requestsPerMinute', 'nothing was given back twice');
+  assert.equal(
+    refusal(store, 3 * MINUTE)?.source,
+    'limits.requestsPerMinute',
+    'nothing was given back twice',
+  );
 });
 
 test('a permit is settled once: later calls change nothing', () => {

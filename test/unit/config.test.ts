@@ -43,6 +43,7 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
       drainLimit: { time: 60_000, bytes: 4_000_000 },
       clientTimeout: 120_000,
       passthroughProvider: null,
+      retries: 2,
       streamPing: null,
       uploadLimit: 600_000_000,
       bodyLimit: 33_554_432,
@@ -186,7 +187,7 @@ test('every key that a user can set arrives in its normalised form', () => {
       complexity: { standard: 0.3, frontier: 0.7 },
       queue: null,
       hedge: null,
-      retries: 2,
+      retries: null,
     },
   });
   assert.deepEqual(plain(config.policies), {

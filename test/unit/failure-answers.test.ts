@@ -6,7 +6,9 @@ import { endpoints } from '../../src/endpoints.js';
 import { beginAttempt, openExchange } from '../../src/exchange.js';
 import { createRouter } from '../../src/routing/router.js';
 import { attempt } from '../../src/upstream/attempt.js';
+import { createControl } from '../../src/upstream/control.js';
 import { classify, type Failure, type Verdict } from '../../src/upstream/failure.js';
+import { noReport } from '../../src/upstream/report.js';
 import type { UpstreamResponse } from '../../src/upstream/transport.js';
 import { chatApi } from '../helpers/apis.js';
 
@@ -49,6 +51,8 @@ async function fail(asked: Asked, send: () => Promise<UpstreamResponse>): Promis
       stripUsage: false,
       estimate: () => null,
       drain: null,
+      control: createControl(),
+      report: noReport,
     },
     beginAttempt(exchange, 'p', 'm'),
   );

@@ -3,9 +3,11 @@ import { test } from 'node:test';
 import { parseConfig } from '../../src/config.js';
 import { GatewayError } from '../../src/errors.js';
 import { type Exchange, openExchange } from '../../src/exchange.js';
-import { createRouter } from '../../src/routing/router.js';
+import { requestFacts } from '../../src/routing/facts.js';
+import { createRouter, type Router } from '../../src/routing/router.js';
 import type { Target } from '../../src/routing/table.js';
 import type { Answer } from '../../src/upstream/answer.js';
+import { look, type Refused, startProgress } from '../../src/upstream/dispatch.js';
 import type { Failure } from '../../src/upstream/failure.js';
 import { finalAnswer, nothingAvailable } from '../../src/upstream/final.js';
 
@@ -149,30 +151,59 @@ test('what was told to stop by a shutdown is a 503 to be tried again', () => {
 });
 
 test('with every target rate limited the caller learns when the first is free', () => {
-  const { availability, resolve } = routerWithBlocks(
-    ['lab/a', 'rate_limited', 9_000],
-    ['lab/b', 'rate_limited', 5_000],
-  );
-  const error = nothingAvailable(resolve('main', null), availability, 1_000);
+  const router = routerWithBlocks(['lab/a', 'rate_limited', 9_000], ['lab/b', 'rate_limited', 5_000]);
+  const error = nothingAvailable(refused(router, 'main', 1_000), 1_000);
   assert.deepEqual([error.statusCode, error.code, error.retryAfterMs], [429, 'rate_limit_exceeded', 4_000]);
-  assert.equal(error.message, 'Every target of the route "main" is rate limited.');
+  assert.equal(error.message, 'Every target of the route "main" is rate limited or busy.');
 });
 
-test('with targets blocked for different reasons it is a 503', () => {
-  const { availability, resolve } = routerWithBlocks(
-    ['lab/a', 'rate_limited', 9_000],
-    ['lab/b', 'model_missing', 5_000],
-  );
-  const error = nothingAvailable(resolve('main', null), availability, 1_000);
+test('with targets blocked for different reasons it is a 503 that says them', () => {
+  const router = routerWithBlocks(['lab/a', 'rate_limited', 9_000], ['lab/b', 'model_missing', 5_000]);
+  const error = nothingAvailable(refused(router, 'main', 1_000), 1_000);
   assert.deepEqual([error.statusCode, error.code, error.retryAfterMs], [503, 'no_available_target', 4_000]);
-  assert.match(nothingAvailable(resolve('lab/a', null), availability, 0).message, /this model/);
+  assert.match(error.message, /rate limited, model missing/);
+  const single = nothingAvailable(refused(router, 'lab/b', 0), 0);
+  assert.match(single.message, /the model "lab\/b"/);
 });
 
 test('with nothing known about why, a second is a good time to wait', () => {
-  const { availability, resolve } = routerWithBlocks();
-  const error = nothingAvailable(resolve('main', null), availability, 0);
+  const error = nothingAvailable({ ...refused(routerWithBlocks(), 'main', 0), skips: [] }, 0);
   assert.deepEqual([error.code, error.retryAfterMs], ['no_available_target', 1_000]);
 });
+
+test('a request that no target can hold is the caller’s to shorten', () => {
+  const router = routerWithBlocks();
+  const none = refused(router, 'main', 0);
+  const skips = none.plan.entry.targets.map((target) => ({
+    target,
+    reason: 'context_too_small' as const,
+    until: null,
+    source: null,
+  }));
+  const error = nothingAvailable({ ...none, skips }, 0);
+  assert.deepEqual([error.statusCode, error.code, error.param], [400, 'context_length_exceeded', 'messages']);
+});
+
+test('a full queue is a 429 with the time at which its first in line goes on', () => {
+  const waiting = { ...refused(routerWithBlocks(), 'main', 0), queue: 'full' as const, retryAt: 2_500 };
+  const error = nothingAvailable(waiting, 500);
+  assert.deepEqual([error.statusCode, error.code, error.retryAfterMs], [429, 'rate_limit_exceeded', 2_000]);
+  assert.equal(nothingAvailable({ ...waiting, queue: 'closed' }, 0).code, 'shutting_down');
+});
+
+/** What choosing comes to when nothing may be sent. */
+function refused(router: Router, model: string, now: number): Refused {
+  const facts = requestFacts({
+    endpoint: 'chat/completions',
+    body: {},
+    bodyBytes: 2,
+    caller: null,
+    session: null,
+    policy: null,
+  });
+  const exchange = open();
+  return look(router, startProgress(exchange, router.resolve(model, null), facts, 0), now);
+}
 
 function routerWithBlocks(...blocks: [key: string, why: 'rate_limited' | 'model_missing', until: number][]) {
   const config = parseConfig(

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig } from '../../src/config.js';
 import { GatewayError } from '../../src/errors.js';
-import { order } from '../../src/routing/choose.js';
 import { createRouter } from '../../src/routing/router.js';
 
 const lab = { type: 'openai-compatible', baseUrl: 'http://127.0.0.1:1/v1' };
@@ -85,13 +84,4 @@ test('a provider that takes any model is usable until it is blocked as a whole',
   assert.equal(router.usable(0), true);
   router.availability.block('lab', 'quarantined', 100);
   assert.equal(router.usable(0), false);
-});
-
-test('priority and no strategy keep the order of the configuration', () => {
-  const { targets } = routerOf({
-    providers: { echo },
-    routes: { main: { targets: ['echo/other', 'echo/echo'] } },
-  }).resolve('main', null);
-  assert.deepEqual(order('priority', targets), targets);
-  assert.deepEqual(order(null, targets), targets);
 });

@@ -8,7 +8,7 @@ async function setUp(t: TestContext, script: Script, options: object = {}) {
   const spare = await startUpstream(t, json({ object: 'spare' }));
   const gateway = await startGateway(t, {
     providers: {
-      main: { type: 'openai-compatible', baseUrl: upstream.url },
+      main: { type: 'openai-compatible', baseUrl: upstream.url, breaker: false },
       spare: { type: 'openai-compatible', baseUrl: spare.url },
     },
     routes: { both: { targets: ['main/one', 'spare/two'] } },

@@ -19,6 +19,7 @@ async function setUp(context: TestContext, script: Script = json()) {
       },
     },
     routes: { fast: { targets: ['main/test-model'] } },
+    policies: { p: {} },
     // A forwarding header would otherwise make the caller a remote one.
     anonymous: 'anywhere',
   });

@@ -1,0 +1,136 @@
+import { type Exchange, skipAttempt } from '../exchange.js';
+import type { Needs, Permit } from '../routing/availability.js';
+import type { Plan, Skip } from '../routing/choose.js';
+import type { RequestFacts } from '../routing/facts.js';
+import type { Unserved } from '../routing/queue.js';
+import type { Router } from '../routing/router.js';
+import type { Entry, Target } from '../routing/table.js';
+
+/** What an exchange has found out about its targets so far. */
+export interface Progress {
+  readonly exchange: Exchange;
+  readonly entry: Entry;
+  readonly facts: RequestFacts;
+  /** How often targets may be tried again. */
+  readonly retries: number;
+  /** Targets that are not to be tried again in this round, by id. */
+  readonly tried: Set<string>;
+  /** How often each target was tried. */
+  readonly sends: Map<string, number>;
+  /** Only targets with a larger declared context can help; null when size is no matter. */
+  largerThan: number | null;
+  /** What stands in the record already, as `target reason`. */
+  readonly noted: Set<string>;
+}
+
+/** A target that may be asked, and the right to do so. */
+export interface Picked {
+  target: Target;
+  permit: Permit;
+}
+
+/** There is none. */
+export interface Refused {
+  plan: Plan;
+  /** Why each target was passed over, but for those that were tried. */
+  skips: readonly Skip[];
+  /** Whether all that could have been asked was tried already. */
+  exhausted: boolean;
+  /** When one of the targets may be free, epoch milliseconds; null when that is not known. */
+  retryAt: number | null;
+  /** Why the exchange does not wait for that in its route's queue; null when there is none, or when waiting is vain. */
+  queue: Unserved | null;
+}
+
+/** Rows of skipped targets in one record; a route may have hundreds. */
+const MAX_SKIPS = 64;
+
+export function startProgress(
+  exchange: Exchange,
+  entry: Entry,
+  facts: RequestFacts,
+  retries: number,
+): Progress {
+  const [tried, noted] = [new Set<string>(), new Set<string>()];
+  return { exchange, entry, facts, retries, tried, sends: new Map(), largerThan: null, noted };
+}
+
+/** What a request takes of its target's limits. */
+export function needsOf({ endpoint, inputTokens, maxOutputTokens }: RequestFacts): Needs {
+  return { endpoint, tokens: inputTokens + (maxOutputTokens ?? 0) };
+}
+
+/**
+ * Chooses the next target, and takes its permit in the same breath, so that no limit is passed by two requests at
+ * once. Writes into the record why others were passed over. `beside` is being asked already.
+ */
+export function pick(
+  router: Router,
+  progress: Progress,
+  now: number,
+  beside: Target | null = null,
+): Picked | Refused {
+  const { entry, facts, exchange } = progress;
+  const plan = router.plan(entry, facts, now);
+  const skips: Skip[] = [...plan.skips];
+  const needs = needsOf(facts);
+  let untried = 0;
+  noteChoice(exchange, plan);
+  for (const target of plan.candidates) {
+    const sends = progress.sends.get(target.id) ?? 0;
+    if (target === beside || progress.tried.has(target.id) || sends > progress.retries) continue;
+    if (isTooSmall(target, progress.largerThan)) {
+      skips.push({ target, reason: 'context_too_small', until: null, source: null });
+      continue;
+    }
+    untried++;
+    const permit = router.availability.reserve(target, now, needs);
+    if ('settle' in permit) {
+      if (progress.noted.size === 0 && target === plan.candidates[0]) router.begin(plan, now);
+      noteSkips(progress, plan, skips, target);
+      progress.sends.set(target.id, sends + 1);
+      return { target, permit };
+    }
+    skips.push({ target, reason: permit.obstacle, until: permit.until, source: permit.source });
+  }
+  noteSkips(progress, plan, skips, null);
+  const exhausted = untried === 0 && plan.candidates.length > 0;
+  return { plan, skips, exhausted, retryAt: earliest(skips), queue: null };
+}
+
+/** What `pick` would find, without taking anything. */
+export function look(router: Router, { entry, facts }: Progress, now: number): Refused {
+  const plan = router.plan(entry, facts, now);
+  return { plan, skips: plan.skips, exhausted: false, retryAt: earliest(plan.skips), queue: null };
+}
+
+function noteChoice(exchange: Exchange, plan: Plan): void {
+  exchange.strategy = plan.entry.route === null && plan.policy === null ? null : plan.strategy;
+  exchange.policy = plan.policy;
+  exchange.complexity = plan.score;
+  exchange.tier = plan.tier;
+}
+
+/** In the order of priorities, what stands behind the chosen target was never looked at. */
+function noteSkips(progress: Progress, plan: Plan, skips: readonly Skip[], chosen: Target | null): void {
+  const { exchange, entry, noted, sends } = progress;
+  const end = chosen === null || plan.strategy !== 'priority' ? undefined : entry.targets.indexOf(chosen);
+  const before = new Set(entry.targets.slice(0, end));
+  for (const { target, reason } of skips) {
+    const key = `${target.id} ${reason}`;
+    // How a try ended says already why there is no second one.
+    if (!before.has(target) || sends.has(target.id) || noted.has(key) || noted.size >= MAX_SKIPS) continue;
+    noted.add(key);
+    skipAttempt(exchange, target.provider.name, target.model, reason);
+  }
+}
+
+function isTooSmall({ declared }: Target, largerThan: number | null): boolean {
+  return largerThan !== null && (declared?.context ?? 0) <= largerThan;
+}
+
+function earliest(skips: readonly Skip[]): number | null {
+  let first: number | null = null;
+  for (const { until } of skips) if (until !== null && (first === null || until < first)) first = until;
+  return first;
+}

@@ -1,0 +1,85 @@
+import type { Config } from '../config.js';
+import type { Exchange } from '../exchange.js';
+import { createQueue, type Queue } from '../routing/queue.js';
+import type { Picked, Refused } from './dispatch.js';
+import { isPassing } from './final.js';
+
+/** Ways to find a target for one exchange. */
+export interface Find {
+  /** Takes it. */
+  pick(): Picked | Refused;
+  /** Takes nothing: why there is none. */
+  look(): Refused;
+}
+
+/** The queues of the routes that have one. */
+export interface Line {
+  /** A target for the exchange: at once, or when its turn has come; else why there is none. */
+  next(exchange: Exchange, route: string | null, find: Find): Promise<Picked | Refused>;
+  /** A target of the provider may be free again. */
+  poke(provider: string): void;
+  rows(): QueueRow[];
+  close(): void;
+}
+
+/** One queue, for `GET /stats/availability`. */
+export interface QueueRow {
+  route: string;
+  waiting: number;
+  max_size: number;
+  max_wait_ms: number;
+}
+
+/** Requests of a route with a queue wait for its targets in the order they came. */
+export function createLine(routes: Config['routes']): Line {
+  const queues = new Map<string, Queue>();
+  const byProvider = new Map<string, Set<Queue>>();
+  for (const { name, queue: options, targets } of Object.values(routes)) {
+    if (options === null) continue;
+    const queue = createQueue({ maxSize: options.maxSize, maxWaitMs: options.maxWait });
+    queues.set(name, queue);
+    for (const target of targets) {
+      const provider = target.slice(0, target.indexOf('/'));
+      const known = byProvider.get(provider) ?? new Set();
+      byProvider.set(provider, known.add(queue));
+    }
+  }
+
+  async function wait(queue: Queue, exchange: Exchange, { pick, look }: Find) {
+    let last: Refused | null = null;
+    const ticket = queue.enter<Picked | Refused>(
+      () => {
+        const found = pick();
+        if ('permit' in found) return { value: found };
+        last = found;
+        // What time does not change need not be waited for.
+        return found.exhausted || !isPassing(found) ? { value: found } : { retryAt: found.retryAt };
+      },
+      (exchange.queueUs ?? 0) / 1000,
+    );
+    exchange.onCancel = ticket.cancel;
+    const queued = await ticket.result;
+    exchange.onCancel = null;
+    exchange.queueUs = (exchange.queueUs ?? 0) + Math.round(queued.waitedMs * 1000);
+    if (queued.outcome === 'served') return queued.value;
+    return { ...(last ?? look()), retryAt: queued.retryAt, queue: queued.outcome };
+  }
+
+  return {
+    async next(exchange, route, find) {
+      const queue = route === null ? undefined : queues.get(route);
+      return queue === undefined ? find.pick() : wait(queue, exchange, find);
+    },
+    poke(provider) {
+      for (const queue of byProvider.get(provider) ?? []) queue.poke();
+    },
+    rows: () =>
+      [...queues].map(([route, { size }]) => {
+        const { maxSize, maxWait } = routes[route]?.queue ?? { maxSize: 0, maxWait: 0 };
+        return { route, waiting: size, max_size: maxSize, max_wait_ms: maxWait };
+      }),
+    close() {
+      for (const queue of queues.values()) queue.close();
+    },
+  };
+}

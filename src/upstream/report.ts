@@ -1,0 +1,74 @@
+import type { Permit } from '../routing/availability.js';
+import type { Observer, Sent } from '../routing/observe.js';
+import type { Usage } from '../stream/usage.js';
+import { readQuotas } from './rate-limit/read.js';
+import type { UpstreamResponse } from './transport.js';
+
+/** Tells the routing what becomes of one try. */
+export interface Report {
+  /** The request goes on the wire. */
+  sent(): void;
+  /** The head of an answer is there, whatever its status. */
+  answered(headers: UpstreamResponse['headers']): void;
+  firstContent(): void;
+  /** The whole answer was taken; `usage` is what the provider reported, if it did. Only the first ending counts. */
+  succeeded(usage: Usage | null): void;
+  /** The target failed by its own fault. */
+  failed(): void;
+  /** How it ended says nothing about the target. */
+  ended(): void;
+}
+
+/** A report about a try that holds a permit; `freed` is called when it is given back. */
+export function createReport(permit: Permit, observe: Observer, sent: Sent, freed: () => void): Report {
+  const startedAt = Date.now();
+  const { type } = sent.target.provider;
+  let over = false;
+
+  function end(result: 'success' | 'failure' | 'neutral', tokens: number | null): boolean {
+    if (over) return false;
+    over = true;
+    permit.settle(Date.now(), { result, tokens });
+    freed();
+    return true;
+  }
+
+  return {
+    sent: () => permit.sent(Date.now()),
+    answered: (headers) => permit.learn(readQuotas(type, headers, Date.now()), 'target'),
+    firstContent() {
+      const now = Date.now();
+      observe.firstContent(sent, now - startedAt, now);
+    },
+    succeeded(usage) {
+      if (end('success', tokensOf(usage))) observe.answered(sent, usage);
+    },
+    failed() {
+      const now = Date.now();
+      if (end('failure', null)) observe.failed(sent, now - startedAt, now);
+    },
+    ended: () => void end('neutral', null),
+  };
+}
+
+const nothing = (): void => {};
+
+/** For what is not routed: nobody is told. */
+export const noReport: Report = {
+  sent: nothing,
+  answered: nothing,
+  firstContent: nothing,
+  succeeded: nothing,
+  failed: nothing,
+  ended: nothing,
+};
+
+function tokensOf(usage: Usage | null): number | null {
+  if (usage === null) return null;
+  const { inputUncached, cacheRead, cacheWrite, outputText, reasoning, audio } = usage;
+  if (inputUncached === null) return null;
+  return [cacheRead, cacheWrite, outputText, reasoning, audio].reduce<number>(
+    (sum, tokens) => sum + (tokens ?? 0),
+    inputUncached,
+  );
+}

@@ -1,0 +1,191 @@
+import type { Config, ProviderConfig } from '../config.js';
+import { type Attempt, beginAttempt, conclude, type Exchange, whenSettled } from '../exchange.js';
+import type { Router } from '../routing/router.js';
+import { recordedModel, type Target } from '../routing/table.js';
+import { attempt, type Won, type Work } from './attempt.js';
+import type { Control } from './control.js';
+import { needsOf, type Picked, type Progress } from './dispatch.js';
+import type { DrainPolicy } from './drain.js';
+import { classify, type Failure, isTargetFault, upstreamMessage, type Verdict } from './failure.js';
+import { requestHeaders } from './headers.js';
+import type { Job } from './job.js';
+import { type Connection, connectTo } from './pools.js';
+import { readAll } from './read-all.js';
+import { createReport, noReport, type Report } from './report.js';
+import { hideSecret } from './secret.js';
+
+/** OpenRouter's list is about 500 kB. */
+const MAX_MODELS_BYTES = 8 * 1024 * 1024;
+
+/** What came of asking one target. */
+export type Tried = (Won & { control: Control }) | Failed;
+
+/** It gave no answer. */
+export interface Failed {
+  failure: Failure;
+  target: Target;
+  action: Verdict['action'];
+}
+
+/** Asks targets. */
+export interface Sender {
+  /** One target that was picked. What came of it is told to the routing, and stands in the record. */
+  send(job: Job, progress: Progress, picked: Picked, control: Control): Promise<Tried>;
+  /** One target of which nothing is known and nobody is told. */
+  pass(job: Job, target: Target, control: Control): Promise<Tried>;
+  /** What the provider answers to `GET /models`. */
+  fetchModels(provider: ProviderConfig, signal: AbortSignal): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** How a request goes to one target. */
+interface Manner {
+  streamOptions: boolean;
+  control: Control;
+  report: Report;
+}
+
+/** Connects to the configured providers. `freed` is told which provider may take a request again. */
+export function createSender(
+  config: Pick<Config, 'providers' | 'disconnect' | 'drainLimit'>,
+  { availability, observe }: Pick<Router, 'availability' | 'observe'>,
+  freed: (provider: string) => void,
+): Sender {
+  const drain: DrainPolicy | null = config.disconnect === 'drain' ? config.drainLimit : null;
+  const connections = new Map<string, Connection>();
+  const withoutStreamUsage = new Set<string>();
+  for (const provider of Object.values(config.providers)) connections.set(provider.name, connectTo(provider));
+
+  async function send(job: Job, progress: Progress, picked: Picked, control: Control): Promise<Tried> {
+    const { name, streamUsage } = picked.target.provider;
+    const streamOptions = job.addStreamUsage && streamUsage && !withoutStreamUsage.has(name);
+    const tried = await once(job, progress, picked, control, streamOptions);
+    if (!('failure' in tried) || tried.action !== 'without_stream_options') return tried;
+    // The same target, without what the gateway added by itself.
+    const permit = availability.reserve(picked.target, Date.now(), needsOf(job.facts));
+    if (!('settle' in permit)) return tried;
+    const again = await once(job, progress, { target: picked.target, permit }, control, false);
+    // Only now is it known that the options were the reason, and not a mistake of this caller.
+    if ('answer' in again) withoutStreamUsage.add(name);
+    return again;
+  }
+
+  async function once(
+    job: Job,
+    progress: Progress,
+    { target, permit }: Picked,
+    control: Control,
+    streamOptions: boolean,
+  ): Promise<Tried> {
+    const { exchange, facts, resolution: entry } = job;
+    const { name, type } = target.provider;
+    const report = createReport(permit, observe, { entry, facts, target }, () => freed(name));
+    // On every path, also those that nobody has thought of.
+    whenSettled(exchange, report.ended);
+    const [record, result] = await ask(job, target, { streamOptions, control, report });
+    if ('answer' in result) return { ...result, control, discard: () => lose(record, result, report) };
+    const { failure } = result;
+    const verdict = classify(failure, Date.now(), { streamOptions }, type);
+    note(exchange, record, failure, target, control);
+    if (isTargetFault(failure)) report.failed();
+    else report.ended();
+    block(target, verdict.effect, facts.endpoint);
+    if (verdict.effect === null) progress.tried.add(target.id);
+    if (verdict.action === 'larger') {
+      progress.largerThan = Math.max(progress.largerThan ?? 0, target.declared?.context ?? 0);
+    }
+    return { failure, target, action: verdict.action };
+  }
+
+  async function ask(job: Job, target: Target, manner: Manner) {
+    const { exchange } = job;
+    exchange.provider = target.provider.name;
+    exchange.model = recordedModel(target);
+    const record = beginAttempt(exchange, target.provider.name, target.model);
+    return [record, await attempt(work(job, target, manner), record)] as const;
+  }
+
+  function work(job: Job, target: Target, { streamOptions, control, report }: Manner): Work {
+    const { exchange, endpoint, streaming, estimate } = job;
+    const sending = job.body.for(target.model, streamOptions);
+    const request = {
+      method: exchange.method,
+      path: endpoint.path + job.query,
+      headers: requestHeaders(job.headers, target.provider.apiKey, sending),
+      body: sending.body,
+    };
+    const { send: through } = connectionOf(target.provider);
+    const stripUsage = streamOptions;
+    return {
+      exchange,
+      target,
+      endpoint,
+      streaming,
+      send: through,
+      request,
+      stripUsage,
+      estimate,
+      drain,
+      control,
+      report,
+    };
+  }
+
+  function block(target: Target, effect: Verdict['effect'], endpoint: string): void {
+    if (effect === null) return;
+    const { obstacle, scope, forMs, source } = effect;
+    const key = scope === 'provider' ? target.provider.name : target.id;
+    // What a key may not do, or a model cannot, at one endpoint it may well at another.
+    const byEndpoint = source === 'http_403' || source === 'http_404';
+    availability.block(key, obstacle, Date.now() + forMs, { source, endpoint: byEndpoint ? endpoint : null });
+  }
+
+  async function fetchModels(provider: ProviderConfig, signal: AbortSignal): Promise<unknown> {
+    const headers = requestHeaders({}, provider.apiKey, { length: null, asItIs: false });
+    const request = { method: 'GET', path: '/models', headers, body: null, signal };
+    const { status, body } = await connectionOf(provider).send(request);
+    const bytes = await readAll(body, MAX_MODELS_BYTES);
+    if (status !== 200) throw new Error(`GET /models answered ${status}.`);
+    return JSON.parse(bytes.toString('utf8'));
+  }
+
+  function connectionOf({ name }: ProviderConfig): Connection {
+    const connection = connections.get(name);
+    if (connection === undefined) throw new Error(`No connection to the provider "${name}".`);
+    return connection;
+  }
+
+  return {
+    send,
+    fetchModels,
+    async pass(job, target, control) {
+      const [record, result] = await ask(job, target, { streamOptions: false, control, report: noReport });
+      if ('answer' in result) return { ...result, control };
+      note(job.exchange, record, result.failure, target, control);
+      return { failure: result.failure, target, action: 'stop' };
+    },
+    async close() {
+      await Promise.all([...connections.values()].map((connection) => connection.close()));
+    },
+  };
+}
+
+function lose(record: Attempt, won: Won, report: Report): void {
+  record.reason = 'hedge_lost';
+  won.discard();
+  report.ended();
+}
+
+/** Writes a failed try into its record. */
+function note(exchange: Exchange, record: Attempt, failure: Failure, target: Target, control: Control): void {
+  if (failure.kind === 'cancelled') {
+    record.reason = control.lost ? 'hedge_lost' : exchange.cancelled;
+    if (exchange.cancelled === 'client_gone') conclude(exchange, 'aborted', 'client_gone');
+  } else if (failure.kind === 'broken') {
+    record.reason = failure.endReason;
+    record.error = failure.message;
+  } else {
+    record.reason = `http_${failure.status}`;
+    record.error = hideSecret(upstreamMessage(failure.body), target.provider).slice(0, 500);
+  }
+}
