@@ -11,7 +11,7 @@ import type { Scope } from '../src/types.js';
 export type AuthOptions = Pick<Config, 'keys' | 'anonymous'>;
 
 const everyScope: ReadonlySet<Scope> = new Set(['proxy', 'read']);
-const anonymousCaller: Caller = { name: null, scopes: everyScope, routes: null };
+const anonymousCaller: Caller = { name: null, scopes: everyScope, routes: null, limits: null };
 
 /**
  * Identifies the caller by its API key (`authorization: Bearer` or `x-api-key`) and checks the scope that the

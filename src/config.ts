@@ -1,5 +1,6 @@
 import Value from 'typebox/value';
 import { type Environment, expandEnvironment } from './config/environment.js';
+import { completeLimits } from './config/limits.js';
 import { collectProblems, type Path, type Problems } from './config/problems.js';
 import { completeProvider, providersFromEnvironment } from './config/providers.js';
 import { checkKeys, checkReferences, type Declared } from './config/references.js';
@@ -109,6 +110,7 @@ function completeKey(options: NonNullable<GatewayOptions['keys']>[number]): KeyC
     scopes: [...new Set(scopes)],
     routes: options.routes === undefined ? null : [...new Set(options.routes)],
     policy: options.policy ?? null,
+    limits: completeLimits(options.limits),
   };
 }
 

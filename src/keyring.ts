@@ -18,6 +18,7 @@ export function createKeyring(keys: Config['keys']): Keyring {
       name: key.name,
       scopes: new Set<string>(key.scopes),
       routes: key.routes === null ? null : new Set(key.routes),
+      limits: key.limits,
     },
   }));
   return {

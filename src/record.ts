@@ -1,3 +1,4 @@
+import type { LimitsConfig, Price } from './config/types.js';
 import type { Usage } from './stream/usage.js';
 
 /** How an exchange ended, in one word. */
@@ -40,6 +41,8 @@ export interface Caller {
   scopes: ReadonlySet<string>;
   /** The only routes this caller may use as `model`; null means every model. */
   routes: ReadonlySet<string> | null;
+  /** What the caller may ask for; null: as much as it likes. */
+  limits: LimitsConfig | null;
 }
 
 /** Why an exchange was told to stop before its answer was complete. `superseded`: another answer was sent instead. */
@@ -92,6 +95,11 @@ export interface Exchange {
   onCancel: (() => void) | null;
   /** The client has left, and the answer is read on for the record; null when it is not. */
   draining: Draining | null;
+  /**
+   * Takes the tokens of the request from what its caller may use, before it is sent anywhere. Throws a `GatewayError`
+   * 429 when they are not there. Null: nothing bounds them.
+   */
+  reserveTokens: ((tokens: number) => void | Promise<void>) | null;
   /** What is left to do once the record is complete; null when there is nothing. */
   onSettled: (() => void)[] | null;
   /** When the gateway first saw the request: what came before was the host's. */
@@ -142,6 +150,8 @@ export interface Exchange {
   /** Computed from the target's price, integer nano-USD. */
   costNano: number | null;
   priceSource: string | null;
+  /** The price that `costNano` was computed with. */
+  price: Price | null;
   attempts: Attempt[];
   /** Time spent waiting in a route's queue. */
   queueUs: number | null;

@@ -1,6 +1,6 @@
 import { defaultThresholds } from '../routing/complexity.js';
+import { nanoUsd } from './prices.js';
 import type { Path, Problems } from './problems.js';
-import { nanoUsd } from './providers.js';
 import type { PolicyOptions, RouteOptions } from './schema.js';
 import { timer } from './timer.js';
 import type { HedgeConfig, PolicyConfig, QueueConfig, RouteConfig, ThresholdsConfig } from './types.js';

@@ -80,6 +80,8 @@ const Limits = Type.Object(
   {
     requestsPerMinute: Type.Optional(Count),
     tokensPerMinute: Type.Optional(Count),
+    requestsPerHour: Type.Optional(Count),
+    tokensPerHour: Type.Optional(Count),
     requestsPerDay: Type.Optional(Count),
     tokensPerDay: Type.Optional(Count),
     concurrency: Type.Optional(Count),
@@ -103,16 +105,35 @@ const Key = Type.Object(
   closed,
 );
 
+const rates = {
+  input: Type.Optional(Usd),
+  output: Type.Optional(Usd),
+  cachedInput: Type.Optional(Usd),
+  cacheWrite: Type.Optional(Usd),
+  reasoning: Type.Optional(Usd),
+  audioInput: Type.Optional(Usd),
+  audioOutput: Type.Optional(Usd),
+};
+const fees = {
+  request: Type.Optional(Usd),
+  tiers: Type.Optional(Type.Array(Type.Object({ above: Count, ...rates }, closed), { minItems: 1 })),
+};
 const Price = Type.Object(
-  {
-    input: Type.Optional(Usd),
-    output: Type.Optional(Usd),
-    cachedInput: Type.Optional(Usd),
-    cacheWrite: Type.Optional(Usd),
-    reasoning: Type.Optional(Usd),
-    request: Type.Optional(Usd),
-  },
+  { ...rates, ...fees },
   { ...closed, description: 'USD per million tokens; `request` is USD per request.' },
+);
+const DatedPrice = Type.Object(
+  {
+    from: Type.Optional(
+      Type.String({
+        pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$',
+        expects: 'a date such as 2026-01-31 (it begins at midnight UTC)',
+      }),
+    ),
+    ...rates,
+    ...fees,
+  },
+  closed,
 );
 
 const Model = Type.Object(
@@ -120,7 +141,11 @@ const Model = Type.Object(
     alias: Type.Optional(Name),
     tier: Type.Optional(Tier),
     context: Type.Optional(Count),
-    price: Type.Optional(Price),
+    price: Type.Optional(
+      Type.Union([Price, Type.Array(DatedPrice, { minItems: 1 })], {
+        expects: 'a price, or a list of prices with the dates from which they hold',
+      }),
+    ),
   },
   closed,
 );
@@ -265,7 +290,7 @@ export type RouteOptions = Type.Static<typeof Route>;
 /** One entry of `policies` as written. */
 export type PolicyOptions = Type.Static<typeof Policy>;
 /** A price as written, in USD. */
-export type PriceOptions = Type.Static<typeof Price>;
+export type PriceOptions = Type.Static<typeof DatedPrice>;
 /** Limits as written, of a provider or a key. */
 export type LimitsOptions = Type.Static<typeof Limits>;
 /** A duration as written. */

@@ -22,8 +22,9 @@ export function checkShape(schema: Type.TSchema, expanded: Expanded, problems: P
     if (Type.IsObject(schema)) return checkObject(schema, value, path);
     if (Type.IsRecord(schema)) return checkRecord(schema, value, path);
     if (Type.IsArray(schema)) return checkArray(schema, value, path);
-    if (Type.IsUnion(schema) && isPlainObject(value)) {
-      const branch = schema.anyOf.find((option) => Type.IsObject(option));
+    if (Type.IsUnion(schema) && typeof value === 'object' && value !== null) {
+      const isMeant = Array.isArray(value) ? Type.IsArray : Type.IsObject;
+      const branch = schema.anyOf.find((option) => isMeant(option));
       if (branch !== undefined) return check(branch, value, path);
     }
     return checkLeaf(schema, value, path);

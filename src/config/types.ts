@@ -59,6 +59,8 @@ export interface KeyConfig {
   readonly routes: readonly string[] | null;
   /** The policy that holds for every request of the key. */
   readonly policy: string | null;
+  /** What may be asked with the key; null: as much as its holder likes. */
+  readonly limits: LimitsConfig | null;
 }
 
 /** One upstream account. */
@@ -97,10 +99,12 @@ export interface TimeoutsConfig {
   readonly total: number;
 }
 
-/** The most that may be sent to an account; null is no bound. Windows slide: the limit holds for any minute, any 24 hours. */
+/** The most that an account or a key may send; null is no bound. Windows slide: a limit holds for any minute, any 24 hours. */
 export interface LimitsConfig {
   readonly requestsPerMinute: number | null;
   readonly tokensPerMinute: number | null;
+  readonly requestsPerHour: number | null;
+  readonly tokensPerHour: number | null;
   readonly requestsPerDay: number | null;
   readonly tokensPerDay: number | null;
   /** Calls under way at once. */
@@ -125,18 +129,40 @@ export interface ModelConfig {
   readonly context: number | null;
   /** Null counts as `standard`. */
   readonly tier: Tier | null;
+  /** From the beginning of time, until the first of `priceChanges`; null: not configured. */
   readonly price: Price | null;
+  /** By `from`, ascending. */
+  readonly priceChanges: readonly PriceChange[];
 }
 
-/** Integer nano-USD per million tokens; null is unknown. */
-export interface Price {
+/** Integer nano-USD per million tokens; null is not known apart. */
+export interface Rates {
   readonly input: number | null;
   readonly output: number | null;
   readonly cachedInput: number | null;
   readonly cacheWrite: number | null;
   readonly reasoning: number | null;
+  readonly audioInput: number | null;
+  readonly audioOutput: number | null;
+}
+
+/** What a model costs. */
+export interface Price extends Rates {
   /** Integer nano-USD for each request. */
   readonly request: number | null;
+  /** By `above`, ascending: what longer requests cost, with all of their tokens. */
+  readonly tiers: readonly PriceTier[];
+}
+
+/** The rates of requests with more input tokens, of any kind, than `above`. */
+export interface PriceTier extends Rates {
+  readonly above: number;
+}
+
+/** A price and the moment from which it holds, epoch milliseconds. */
+export interface PriceChange {
+  readonly from: number;
+  readonly price: Price;
 }
 
 /** How the built-in provider behaves. Durations are milliseconds. */

@@ -19,7 +19,6 @@ const unsupported: readonly (readonly [pattern: string, refused: Refused])[] = [
   ['database.durability', otherThan('relaxed')],
   ['database.capture', otherThan('none')],
   ['database.retention', always],
-  ['keys.*.limits', always],
   ['keys.*.budget', always],
   ['keys.*.scopes.*', is('admin')],
 ];

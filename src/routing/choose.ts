@@ -80,7 +80,9 @@ export function choose(choice: Choice): Plan {
   const skips: Skip[] = [];
   const size = { input: facts.inputTokens, whole: facts.inputTokens + (facts.maxOutputTokens ?? 0) };
   const possible = entry.targets.filter((target) => {
-    const reason = policy?.refuses(target) ?? (fits(target, size) === 'never' ? 'context_too_small' : null);
+    const reason =
+      policy?.refuses(target, { now, inputTokens: size.input }) ??
+      (fits(target, size) === 'never' ? 'context_too_small' : null);
     if (reason !== null) skips.push({ target, reason, until: null, source: null });
     return reason === null;
   });

@@ -41,7 +41,7 @@ export function explain(router: Router, entry: Entry, facts: RequestFacts, now: 
   const expected = router.learned.speeds.expected(speedKind(facts), now);
 
   function describe(target: Target): ExplainedTarget {
-    const cost = router.estimate(plan, target);
+    const cost = router.estimate(plan, target, now);
     const ms = expected(target.id);
     return {
       provider: target.provider.name,

@@ -1,5 +1,7 @@
 import type { Config, PolicyConfig } from '../config.js';
 import { GatewayError } from '../errors.js';
+import { priceOf } from '../prices/price-of.js';
+import { ratesFor } from '../upstream/price.js';
 import type { RequestFacts } from './facts.js';
 import type { StrategyName, Tier } from './names.js';
 import { foldText, globMatcher, keywordMatcher, type Matcher } from './patterns.js';
@@ -7,6 +9,14 @@ import type { Target } from './table.js';
 
 /** Why a policy keeps a request from a target. */
 export type Refusal = 'policy_denied' | 'price_ceiling';
+
+/** What the price of a request depends on. */
+interface Size {
+  /** Epoch milliseconds. */
+  readonly now: number;
+  /** Estimated. */
+  readonly inputTokens: number;
+}
 
 /** What the policies of one request come to. */
 export interface Policy {
@@ -16,7 +26,7 @@ export interface Policy {
   /** The tier to start at; null: what the strategy says. */
   readonly tier: Tier | null;
   /** Why a target must not be used; null when it may. */
-  refuses(target: Target): Refusal | null;
+  refuses(target: Target, request: Size): Refusal | null;
 }
 
 /** Finds the policy of a request. */
@@ -73,43 +83,45 @@ function within(asked: Policy, own: Policy): Policy {
     name: asked.name,
     strategy: asked.strategy ?? own.strategy,
     tier: asked.tier ?? own.tier,
-    refuses: (target) => own.refuses(target) ?? asked.refuses(target),
+    refuses: (target, size) => own.refuses(target, size) ?? asked.refuses(target, size),
   };
 }
 
 function compile(options: PolicyConfig): Policy {
   const allowed = options.allow?.map(globMatcher) ?? null;
   const denied = options.deny.map(globMatcher);
-  // Targets live as long as the table that holds them; what they come to never changes.
-  const known = new WeakMap<Target, { refusal: Refusal | null }>();
+  // Targets live as long as the table that holds them, and keep their names. Their prices may change.
+  const known = new WeakMap<Target, boolean>();
 
-  function judge(target: Target): Refusal | null {
+  function isDenied(target: Target): boolean {
     const matches = (matcher: Matcher) => matcher(target.id);
-    if (denied.some(matches) || allowed?.some(matches) === false) return 'policy_denied';
-    return isTooDear(target, options.maxPrice) ? 'price_ceiling' : null;
+    return denied.some(matches) || allowed?.some(matches) === false;
   }
 
   return {
     name: options.name,
     strategy: options.strategy,
     tier: options.tier,
-    refuses(target) {
-      let verdict = known.get(target);
-      if (verdict === undefined) {
-        verdict = { refusal: judge(target) };
-        known.set(target, verdict);
+    refuses(target, size) {
+      let isOut = known.get(target);
+      if (isOut === undefined) {
+        isOut = isDenied(target);
+        known.set(target, isOut);
       }
-      return verdict.refusal;
+      if (isOut) return 'policy_denied';
+      return isTooDear(target, options.maxPrice, size) ? 'price_ceiling' : null;
     },
   };
 }
 
 /** An unknown price is above every ceiling. */
-function isTooDear({ declared }: Target, ceiling: PolicyConfig['maxPrice']): boolean {
-  const price = declared?.price ?? null;
+function isTooDear(target: Target, ceiling: PolicyConfig['maxPrice'], { now, inputTokens }: Size): boolean {
+  if (ceiling.input === null && ceiling.output === null) return false;
+  const price = priceOf(target, now)?.price;
+  const rates = price === undefined ? null : ratesFor(price, inputTokens);
   for (const kind of ['input', 'output'] as const) {
     const most = ceiling[kind];
-    if (most !== null && (price?.[kind] ?? Number.POSITIVE_INFINITY) > most) return true;
+    if (most !== null && (rates?.[kind] ?? Number.POSITIVE_INFINITY) > most) return true;
   }
   return false;
 }

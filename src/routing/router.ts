@@ -34,7 +34,7 @@ export interface Router {
   /** The plan is carried out, right after it was made: turns are taken. A dry run leaves this out. */
   begin(plan: Plan, now: number): void;
   /** What the request will probably cost at a target, integer nano-USD, as `cheapest` sees it; null without a price. */
-  estimate(plan: Plan, target: Target): number | null;
+  estimate(plan: Plan, target: Target, now: number): number | null;
   /** Is told what became of requests. */
   readonly observe: Observer;
   /** What earlier requests have taught. */
@@ -72,7 +72,7 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
       const policy = policies.resolve(facts);
       return choose({ entry, facts, policy, availability, learned, now, random });
     },
-    estimate: ({ entry, facts }, target) => costEstimator(entry, facts, learned)(target),
+    estimate: ({ entry, facts }, target, now) => costEstimator(entry, facts, learned, now)(target),
     begin: (plan, now) => begin(plan, { learned, now, random }),
     models(allowed) {
       const models = table.models();

@@ -1,4 +1,5 @@
 import { type Attempt, commit, conclude, type Exchange, sinceStart } from '../exchange.js';
+import { priceOf } from '../prices/price-of.js';
 import { recordedModel, type Target } from '../routing/table.js';
 import { readEvent } from '../stream/events.js';
 import { recordOf, textOf } from '../stream/json.js';
@@ -75,9 +76,11 @@ function noteUsage(
 ): void {
   exchange.usage = reported ?? estimate(outputBytes());
   exchange.usageSource = reported !== null ? 'reported' : exchange.usage === null ? 'none' : 'estimated';
-  const price = target.declared?.price ?? null;
-  exchange.costNano = costNano(exchange.usage, price);
-  exchange.priceSource = exchange.costNano === null ? null : 'config';
+  const priced = priceOf(target, exchange.startedAt);
+  exchange.costNano = costNano(exchange.usage, priced?.price ?? null);
+  const used = exchange.costNano === null ? null : priced;
+  exchange.priceSource = used?.source ?? null;
+  exchange.price = used?.price ?? null;
 }
 
 /** Bytes of generated text: a chat's choices, or the output of the responses API. */

@@ -308,7 +308,6 @@ check('what is not supported yet says so instead of being ignored', [
   [{ database: { capture: 'errors' } }, `database.capture ${UNSUPPORTED}`],
   [{ database: { capture: 'all' } }, `database.capture ${UNSUPPORTED}`],
   [{ database: { retention: {} } }, `database.retention ${UNSUPPORTED}`],
-  [key({ limits: { requestsPerMinute: 1 } }), `keys[0].limits ${UNSUPPORTED}`],
   [key({ budget: { usd: 1, per: 'month' } }), `keys[0].budget ${UNSUPPORTED}`],
   [key({ scopes: ['read', 'admin'] }), `keys[0].scopes[1] ${UNSUPPORTED}`],
 ]);

@@ -27,7 +27,9 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
           baseUrl: '',
           apiKey: null,
           timeouts: { connect: 5000, firstByte: 120_000, idle: 60_000, total: 600_000 },
-          models: { echo: { id: 'echo', alias: null, context: null, tier: null, price: null } },
+          models: {
+            echo: { id: 'echo', alias: null, context: null, tier: null, price: null, priceChanges: [] },
+          },
           streamUsage: true,
           connections: null,
           discover: null,
@@ -57,7 +59,14 @@ test('every key that a user can set arrives in its normalised form', () => {
     server: { host: '::', port: 0 },
     database: { path: ':memory:', durability: 'relaxed', capture: 'none' },
     keys: [
-      { name: 'web', key: KEY, scopes: ['proxy', 'read', 'proxy'], routes: ['fast'], policy: 'code' },
+      {
+        name: 'web',
+        key: KEY,
+        scopes: ['proxy', 'read', 'proxy'],
+        routes: ['fast'],
+        policy: 'code',
+        limits: null,
+      },
       { name: 'ops', key: `${KEY}2` },
     ],
     anonymous: 'anywhere',
@@ -115,12 +124,13 @@ test('every key that a user can set arrives in its normalised form', () => {
     drainTimeout: 0,
   };
   const config = parseConfig(options, {});
-  const nothing = { cachedInput: null, cacheWrite: null, reasoning: null };
+  const audio = { audioInput: null, audioOutput: null };
+  const nothing = { cachedInput: null, cacheWrite: null, reasoning: null, ...audio, tiers: [] };
   assert.deepEqual(config.server, { host: '::', port: 0 });
   assert.deepEqual(config.database, { path: ':memory:', durability: 'relaxed', capture: 'none' });
   assert.deepEqual(config.keys, [
-    { name: 'web', key: KEY, scopes: ['proxy', 'read'], routes: ['fast'], policy: 'code' },
-    { name: 'ops', key: `${KEY}2`, scopes: ['proxy'], routes: null, policy: null },
+    { name: 'web', key: KEY, scopes: ['proxy', 'read'], routes: ['fast'], policy: 'code', limits: null },
+    { name: 'ops', key: `${KEY}2`, scopes: ['proxy'], routes: null, policy: null, limits: null },
   ]);
   assert.equal(config.anonymous, 'anywhere');
   assert.deepEqual(plain(config.providers.lab), {
@@ -136,20 +146,24 @@ test('every key that a user can set arrives in its normalised form', () => {
         context: 131_072,
         tier: 'frontier',
         price: { ...nothing, input: 50_000_000, output: 100_000_000, request: 2_000_000_000 },
+        priceChanges: [],
       },
-      free: { id: 'free', alias: null, context: null, tier: null, price: null },
+      free: { id: 'free', alias: null, context: null, tier: null, price: null, priceChanges: [] },
       zero: {
         id: 'zero',
         alias: null,
         context: null,
         tier: null,
         price: { ...nothing, input: 0, output: null, request: null },
+        priceChanges: [],
       },
     },
     streamUsage: false,
     connections: 4,
     discover: 300_000,
     limits: {
+      requestsPerHour: null,
+      tokensPerHour: null,
       requestsPerMinute: 30,
       tokensPerMinute: null,
       requestsPerDay: null,

@@ -3,8 +3,15 @@ import { test } from 'node:test';
 import { createKeyring } from '../../src/keyring.js';
 
 const keyring = createKeyring([
-  { name: 'web', key: 'sk-web-0123456789', scopes: ['proxy'], routes: ['fast'], policy: null },
-  { name: 'ops', key: 'sk-ops-0123456789', scopes: ['read', 'proxy'], routes: null, policy: null },
+  { name: 'web', key: 'sk-web-0123456789', scopes: ['proxy'], routes: ['fast'], policy: null, limits: null },
+  {
+    name: 'ops',
+    key: 'sk-ops-0123456789',
+    scopes: ['read', 'proxy'],
+    routes: null,
+    policy: null,
+    limits: null,
+  },
 ]);
 
 test('a key finds its caller, with what it may do', () => {
@@ -12,11 +19,13 @@ test('a key finds its caller, with what it may do', () => {
     name: 'web',
     scopes: new Set(['proxy']),
     routes: new Set(['fast']),
+    limits: null,
   });
   assert.deepEqual(keyring.find('sk-ops-0123456789'), {
     name: 'ops',
     scopes: new Set(['read', 'proxy']),
     routes: null,
+    limits: null,
   });
 });
 
@@ -27,6 +36,8 @@ test('anything else finds nobody', () => {
 });
 
 test('a key bound to no route at all is bound nevertheless', () => {
-  const bound = createKeyring([{ name: 'none', key: 'k', scopes: [], routes: [], policy: null }]);
+  const bound = createKeyring([
+    { name: 'none', key: 'k', scopes: [], routes: [], policy: null, limits: null },
+  ]);
   assert.equal(bound.find('k')?.routes?.size, 0);
 });

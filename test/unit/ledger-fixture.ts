@@ -56,7 +56,8 @@ export function usage(fields: Partial<Usage> = {}): Usage {
     cacheWrite: null,
     outputText: null,
     reasoning: null,
-    audio: null,
+    audioInput: null,
+    audioOutput: null,
     providerCostNano: null,
     ...fields,
   };

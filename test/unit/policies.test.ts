@@ -37,8 +37,8 @@ function verdicts(policies: GatewayOptions['policies'], name: string, bound: str
   return ids.map((id) => {
     const [target] = table.resolve(id)?.targets ?? [];
     assert.ok(target && policy);
-    const verdict = policy.refuses(target);
-    assert.equal(policy.refuses(target), verdict, 'the same when asked again');
+    const verdict = policy.refuses(target, { now: 0, inputTokens: 10 });
+    assert.equal(policy.refuses(target, { now: 0, inputTokens: 10 }), verdict, 'the same when asked again');
     return verdict;
   });
 }

@@ -34,7 +34,8 @@ const someExchange = fc
         cacheWrite: count,
         outputText: count,
         reasoning: count,
-        audio: count,
+        audioInput: count,
+        audioOutput: count,
         providerCostNano: count,
       }),
       { nil: null },
@@ -46,6 +47,11 @@ const someExchange = fc
 function sum(exchanges: Exchange[], pick: (exchange: Exchange) => number | null | undefined): number | null {
   const known = exchanges.map(pick).filter((value) => typeof value === 'number');
   return known.length === 0 ? null : known.reduce((left, right) => left + right, 0);
+}
+
+function audioOf(usage: Exchange['usage']): number | null {
+  const { audioInput = null, audioOutput = null } = usage ?? {};
+  return audioInput === null && audioOutput === null ? null : (audioInput ?? 0) + (audioOutput ?? 0);
 }
 
 function expected(exchanges: Exchange[]) {
@@ -63,7 +69,7 @@ function expected(exchanges: Exchange[]) {
     truncated: exchanges.filter((each) => each.outcome === 'truncated').length,
     cost_usd: cost === null ? null : cost / 1e9,
     cost_known: exchanges.filter((each) => each.costNano !== null).length,
-    audio_tokens: sum(exchanges, (each) => each.usage?.audio),
+    audio_tokens: sum(exchanges, (each) => audioOf(each.usage)),
     input_tokens: sum(exchanges, (each) => {
       const known = input(each).filter((value) => typeof value === 'number');
       return known.length === 0 ? null : known.reduce((left, right) => left + right, 0);

@@ -9,7 +9,8 @@ const NONE: Usage = {
   cacheWrite: null,
   outputText: null,
   reasoning: null,
-  audio: null,
+  audioInput: null,
+  audioOutput: null,
   providerCostNano: null,
 };
 
@@ -25,7 +26,10 @@ test('chat usage falls into disjoint buckets', () => {
     prompt_tokens_details: { cached_tokens: 40, audio_tokens: 10 },
     completion_tokens_details: { reasoning_tokens: 20, audio_tokens: 5, accepted_prediction_tokens: 0 },
   };
-  check({ usage }, { inputUncached: 50, cacheRead: 40, outputText: 35, reasoning: 20, audio: 15 });
+  check(
+    { usage },
+    { inputUncached: 50, cacheRead: 40, outputText: 35, reasoning: 20, audioInput: 10, audioOutput: 5 },
+  );
 });
 
 test('what is not reported is null, and a reported zero is zero', () => {
@@ -57,7 +61,7 @@ test('a transcription spells its details in the singular', () => {
     input_token_details: { text_tokens: 4, audio_tokens: 10 },
     output_tokens: 45,
   };
-  check({ type: 'transcript.text.done', usage }, { inputUncached: 4, audio: 10, outputText: 45 });
+  check({ type: 'transcript.text.done', usage }, { inputUncached: 4, audioInput: 10, outputText: 45 });
 });
 
 test('Groq reports below x_groq', () => {
