@@ -9,6 +9,7 @@ import exchange from './exchange.js';
 import explain from './explain.js';
 import forwarding from './forwarding.js';
 import health from './health.js';
+import limits, { type LimitsOptions } from './limits.js';
 import openai from './openai.js';
 import persistence from './persistence.js';
 import routing from './routing.js';
@@ -16,7 +17,7 @@ import { ownScope } from './scope.js';
 import stats from './stats.js';
 
 /** Options of the gateway plugin: the configuration, next to Fastify's own `prefix`. */
-export interface GatewayPluginOptions extends GatewayOptions, RegisterOptions {
+export interface GatewayPluginOptions extends GatewayOptions, LimitsOptions, RegisterOptions {
   /**
    * The app serves nothing but this gateway, which has no prefix: every unknown URL is the gateway's to answer and
    * to record. Leave it out in an app that has routes of its own.
@@ -35,7 +36,7 @@ export interface GatewayPluginOptions extends GatewayOptions, RegisterOptions {
  * `LLM_GATEWAY_INVALID_CONFIG`, a database that cannot be opened with `LLM_GATEWAY_DATABASE`.
  */
 export default async function gateway(app: FastifyInstance, options: GatewayPluginOptions): Promise<void> {
-  const { prefix, ownsServer, logLevel, logSerializers, ...input } = options;
+  const { prefix, ownsServer, limitStore, logLevel, logSerializers, ...input } = options;
   const config = parseConfig(input);
 
   ownScope(app);
@@ -45,6 +46,7 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   await app.register(persistence, config);
   await app.register(exchange, config);
   await app.register(auth, config);
+  await app.register(limits, { limitStore });
   await app.register(routing, config);
   await app.register(forwarding, config);
   await app.register(openai, config);

@@ -7,8 +7,10 @@ import { queryOf } from '../src/paths.js';
 import { type RequestFacts, requestFacts } from '../src/routing/facts.js';
 import type { Entry } from '../src/routing/table.js';
 import { type Answer, exchangeHeaders } from '../src/upstream/answer.js';
+import { needsOf } from '../src/upstream/dispatch.js';
 import { estimateUsage } from '../src/upstream/estimate.js';
 import type { Job } from '../src/upstream/forward.js';
+import { isRateLimit } from '../src/upstream/headers.js';
 import { formBody, jsonBody, type Outgoing, rawBody } from '../src/upstream/outgoing.js';
 import { wantsStreamUsage } from '../src/upstream/splice.js';
 import { sendPinged } from './pinged.js';
@@ -72,6 +74,8 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
   ): Promise<FastifyReply> {
     const exchange = exchangeOf(request);
     if (exchange.receivedUs === 0) exchange.receivedUs = sinceStart(exchange);
+    const reserving = exchange.reserveTokens?.(needsOf(job.facts).tokens);
+    if (reserving !== undefined) await reserving;
     const answer = app.gatewayUpstream.forward({ ...job, exchange, headers: request.headers });
     if (job.streaming && streamPing !== null) return sendPinged(request, reply, answer, streamPing);
     return sendAnswer(request, reply, await answer);
@@ -96,7 +100,10 @@ export function factsOf(request: FastifyRequest, { path }: Endpoint, body: Route
 /** Hands an answer to the client, with the headers that say what the gateway did. */
 export function sendAnswer(request: FastifyRequest, reply: FastifyReply, answer: Answer): FastifyReply {
   reply.code(answer.status);
+  const isLimited = request.exchange?.caller?.limits != null;
   for (const name in answer.headers) {
+    // They speak of the operator's account; this caller reads those of its own key.
+    if (isLimited && isRateLimit(name)) continue;
     // What the host's own plugins have set (security headers, for instance) is the host's to decide.
     if (!reply.hasHeader(name) || describesBody.has(name)) reply.header(name, answer.headers[name]);
   }

@@ -106,11 +106,16 @@ export function rateLimitSnapshot(upstream: Headers): string | null {
   const found: Headers = {};
   let any = false;
   for (const name in upstream) {
-    if (!name.includes('ratelimit') && !name.startsWith('retry-after')) continue;
+    if (!isRateLimit(name) && !name.startsWith('retry-after')) continue;
     found[name] = upstream[name];
     any = true;
   }
   return any ? JSON.stringify(found) : null;
+}
+
+/** Whether a header tells what is left of an account: `x-ratelimit-…`, `anthropic-ratelimit-…`, `ratelimit-policy`. */
+export function isRateLimit(name: string): boolean {
+  return name.includes('ratelimit') || name.includes('rate-limit');
 }
 
 function hasPrefix(name: string, prefixes: readonly string[]): boolean {

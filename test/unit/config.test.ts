@@ -65,7 +65,7 @@ test('every key that a user can set arrives in its normalised form', () => {
         scopes: ['proxy', 'read', 'proxy'],
         routes: ['fast'],
         policy: 'code',
-        limits: null,
+        limits: { tokensPerHour: 5000, concurrency: 2 },
       },
       { name: 'ops', key: `${KEY}2` },
     ],
@@ -128,8 +128,17 @@ test('every key that a user can set arrives in its normalised form', () => {
   const nothing = { cachedInput: null, cacheWrite: null, reasoning: null, ...audio, tiers: [] };
   assert.deepEqual(config.server, { host: '::', port: 0 });
   assert.deepEqual(config.database, { path: ':memory:', durability: 'relaxed', capture: 'none' });
+  const limits = {
+    requestsPerMinute: null,
+    tokensPerMinute: null,
+    requestsPerHour: null,
+    tokensPerHour: 5000,
+    requestsPerDay: null,
+    tokensPerDay: null,
+    concurrency: 2,
+  };
   assert.deepEqual(config.keys, [
-    { name: 'web', key: KEY, scopes: ['proxy', 'read'], routes: ['fast'], policy: 'code', limits: null },
+    { name: 'web', key: KEY, scopes: ['proxy', 'read'], routes: ['fast'], policy: 'code', limits },
     { name: 'ops', key: `${KEY}2`, scopes: ['proxy'], routes: null, policy: null, limits: null },
   ]);
   assert.equal(config.anonymous, 'anywhere');
