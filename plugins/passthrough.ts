@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify';
-import { unknownEndpoint } from '../src/endpoints.js';
+import { misspelt, unknownEndpoint } from '../src/endpoints.js';
 import { GatewayError } from '../src/errors.js';
 import { depthOf, leavesItsFolder, pathOf, queryOf, withoutSegments } from '../src/paths.js';
 import { rawBody } from '../src/upstream/outgoing.js';
@@ -28,12 +28,24 @@ export default async function passthrough(
 
   async function handler(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { exchange, body } = request;
-    const resolution = app.gatewayRouter.passthrough(providerOf(request), allowedRoutes(exchange));
+    const resolution = app.gatewayRouter.passthrough(
+      providerOf(request),
+      allowedRoutes(exchange),
+      exchange?.key,
+    );
     if (resolution === null) return notFoundHandler(request, reply);
     const below = withoutSegments(request.url, depth);
     const path = pathOf(below);
     if (leavesItsFolder(path)) {
-      throw new GatewayError('invalid_request_error', 'The path must not contain dot segments.');
+      throw new GatewayError(
+        'invalid_request_error',
+        'The path must not contain dot segments, or characters that hide what it says.',
+      );
+    }
+    // What is routed, measured and charged for must not be had beside all that.
+    const meant = misspelt(path);
+    if (meant !== null) {
+      throw new GatewayError('invalid_request_error', `Write the path as /v1${meant.path}.`);
     }
     const source = body instanceof Readable ? body : null;
     // What a hook of the host has unpacked is no longer what the headers say.

@@ -40,6 +40,7 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
     const exchange = exchangeOf(request);
     // Validated by the endpoint's schema, which is part of the route.
     const body = request.body as RoutedBody;
+    refuseOtherModels(body);
     const streaming = asksForStream(body);
     exchange.streaming = streaming;
     exchange.requestedModel = body.model ?? null;
@@ -62,7 +63,7 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
     const allowed = allowedRoutes(request.exchange);
     const provider = providerOf(request);
     if (body.model != null) return app.gatewayRouter.resolve(body.model, allowed, provider);
-    const entry = app.gatewayRouter.passthrough(provider, allowed);
+    const entry = app.gatewayRouter.passthrough(provider, allowed, request.exchange?.key);
     if (entry !== null) return entry;
     throw new GatewayError('invalid_request_error', '`model` is required.', { param: 'model' });
   }
@@ -125,6 +126,17 @@ function inPieces(reply: FastifyReply, body: Answer['body']): Answer['body'] {
       at += PIECE_BYTES;
     },
   });
+}
+
+/**
+ * Some servers (Go's, for one) take `Model` for `model`: what stands there would get past everything that is decided by
+ * the model's name.
+ */
+function refuseOtherModels(body: RoutedBody): void {
+  const other = Object.keys(body).find((key) => key !== 'model' && key.toLowerCase() === 'model');
+  if (other === undefined) return;
+  const message = `Write \`model\` instead of ${JSON.stringify(other)}.`;
+  throw new GatewayError('invalid_request_error', message, { param: other });
 }
 
 function outgoing({ gatewayBody, gatewayUpload }: FastifyRequest, { model }: RoutedBody): Outgoing {

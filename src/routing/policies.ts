@@ -37,6 +37,8 @@ export interface Policies {
    * `GatewayError` 400 for a name that is not configured.
    */
   resolve(facts: RequestFacts): Policy | null;
+  /** Whether the policy of a key, by its name, keeps it from some targets. */
+  isBound(key: string | null): boolean;
 }
 
 /** Compiles the policies once. */
@@ -44,6 +46,7 @@ export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>
   const policies = new Map<string, Policy>();
   const worded: { policy: Policy; words: readonly Matcher[] }[] = [];
   const byKey = new Map<string, Policy>();
+  const bound = new Set<string>();
   for (const options of Object.values(config.policies ?? {})) {
     const policy = compile(options);
     policies.set(policy.name, policy);
@@ -52,6 +55,8 @@ export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>
   for (const { name, policy } of config.keys ?? []) {
     const own = policy === null ? undefined : policies.get(policy);
     if (own !== undefined) byKey.set(name, own);
+    const options = policy === null ? undefined : config.policies?.[policy];
+    if (options !== undefined && isNarrow(options)) bound.add(name);
   }
 
   function named(name: string): Policy {
@@ -68,6 +73,7 @@ export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>
   }
 
   return {
+    isBound: (key) => key !== null && bound.has(key),
     resolve(facts) {
       const own = facts.caller === null ? undefined : byKey.get(facts.caller);
       if (facts.policy === null) return own ?? byKeyword(facts);
@@ -75,6 +81,11 @@ export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>
       return own === undefined || own === asked ? asked : within(asked, own);
     },
   };
+}
+
+/** Whether some targets are out. */
+function isNarrow({ allow, deny, maxPrice }: PolicyConfig): boolean {
+  return allow !== null || deny.length > 0 || maxPrice.input !== null || maxPrice.output !== null;
 }
 
 /** What the client asks for, inside what its key allows. */

@@ -50,7 +50,7 @@ function passedOn({ status, headers, body }: Failure & { kind: 'answer' }, targe
     const message = `The provider "${target.provider.name}" answered ${status}: ${hideSecret(text, target.provider).slice(0, 300)}`;
     return jsonAnswer(status, errorBody('upstream_error', message));
   }
-  const passed = responseHeaders(headers);
+  const passed = responseHeaders(headers, target.provider);
   if (!isJsonType(mediaType({ headers }))) passed['content-type'] = JSON_TYPE;
   return { status, headers: passed, body: withoutSecret(body, target.provider) };
 }
@@ -84,7 +84,8 @@ function brokenError(
   target: Target,
   failure: Failure & { kind: 'broken' },
 ): GatewayError {
-  const { endReason, message } = failure;
+  const { endReason } = failure;
+  const message = hideSecret(failure.message, target.provider);
   exchange.upstreamStatus = failure.status;
   exchange.errorCode = endReason;
   exchange.errorMessage = message.slice(0, 500);
