@@ -50,9 +50,11 @@ export function noteStream(
   end: RelayEnd,
 ): void {
   const { exchange, target } = answered;
-  exchange.responseModel = facts.responseModel;
-  exchange.upstreamResponseId = facts.responseId;
-  exchange.finishReason = facts.finishReason;
+  // What is read along is not searched for the provider's key, as whole answers are.
+  const shown = (value: string | null) => value && hideSecret(value, target.provider);
+  exchange.responseModel = shown(facts.responseModel);
+  exchange.upstreamResponseId = shown(facts.responseId);
+  exchange.finishReason = shown(facts.finishReason);
   exchange.chunks = facts.events;
   if (facts.content) noteUsage(answered, facts.usage, () => facts.contentBytes);
   if (end.kind === 'stopped') {

@@ -51,6 +51,7 @@ const repeating: readonly (readonly [what: string, script: Script])[] = [
     json(undefined, 200, { 'x-debug': `Bearer ${own}`, 'x-ratelimit-limit-requests': own }),
   ],
   ['in a content-type', (response) => response.writeHead(200, { 'content-type': `text/${own}` }).end('x')],
+  ['in a content-encoding', (response) => response.writeHead(200, { 'content-encoding': own }).end('x')],
   ['in JSON that breaks off', text(200, `{"error": "${own}`)],
   ['in an error event before content', sse([`data: {"error":{"message":"${own}","code":"${own}"}}\n\n`])],
   [
