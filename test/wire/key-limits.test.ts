@@ -1,43 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import OpenAI from 'openai';
-import type { LimitStore } from '../../src/index.js';
-import { createMemoryLimits } from '../../src/limits/memory-store.js';
-import { chat, errorOf, post, type Row, rawPost, type Setup, startGateway } from '../helpers/gateway.js';
-import {
-  chunk,
-  failing,
-  json,
-  roleChunk,
-  type Script,
-  sse,
-  sseThenHang,
-  startUpstream,
-} from '../helpers/upstream.js';
-
-const KEY = 'limited-key-0123456789';
-const FREE = 'free-key-0123456789';
-const bearer = { authorization: `Bearer ${KEY}` };
-
-type Limits = NonNullable<NonNullable<Setup['keys']>[number]['limits']>;
-
-async function start(t: TestContext, limits: Limits, script: Script = json(), more: Partial<Setup> = {}) {
-  const upstream = await startUpstream(t, script);
-  const gateway = await startGateway(t, {
-    keys: [
-      { name: 'web', key: KEY, limits },
-      { name: 'free', key: FREE },
-      { name: 'ops', key: 'ops-key-0123456789', scopes: ['read'], limits },
-    ],
-    providers: { main: { type: 'openai-compatible', baseUrl: upstream.url } },
-    ...more,
-  });
-  const ask = (body: unknown = chat, headers: Record<string, string> = bearer) =>
-    post(`${gateway.url}/v1/chat/completions`, body, headers);
-  return { upstream, gateway, ask };
-}
+import { chat, errorOf, type Row, rawPost } from '../helpers/gateway.js';
+import { chunk, failing, json, roleChunk, type Script, sse, sseThenHang } from '../helpers/upstream.js';
+import { bearer, FREE, KEY, startLimited } from './key-limits-fixture.js';
 
 /** The rate-limit headers of an answer. */
 function limitsOf({ headers }: Response): Record<string, string> {
@@ -45,7 +13,7 @@ function limitsOf({ headers }: Response): Record<string, string> {
 }
 
 test('every answer says what is left: JSON, streams, errors of the upstream, of the body, of the URL', async (t) => {
-  const { gateway, upstream, ask } = await start(t, { requestsPerMinute: 10, tokensPerMinute: 1000 });
+  const { gateway, upstream, ask } = await startLimited(t, { requestsPerMinute: 10, tokensPerMinute: 1000 });
   const remaining: (string | null)[] = [];
   async function see(response: Response): Promise<void> {
     await response.arrayBuffer();
@@ -76,7 +44,7 @@ test('the upstream’s own limits are not shown to a caller that has limits, and
     'anthropic-ratelimit-tokens-remaining': '8',
     'ratelimit-policy': '9',
   };
-  const { ask } = await start(t, { requestsPerDay: 10 }, json(undefined, 200, own));
+  const { ask } = await startLimited(t, { requestsPerDay: 10 }, json(undefined, 200, own));
   const { 'x-ratelimit-reset-requests': reset, ...rest } = limitsOf(await ask());
   assert.match(reset ?? '', /^24h\d+m\d+s$/);
   assert.deepEqual(rest, { 'x-ratelimit-limit-requests': '10', 'x-ratelimit-remaining-requests': '9' });
@@ -84,7 +52,7 @@ test('the upstream’s own limits are not shown to a caller that has limits, and
 });
 
 test('the request after the last one is a 429 that names the limit, reaches nobody, and is recorded', async (t) => {
-  const { gateway, upstream, ask } = await start(t, { requestsPerMinute: 2 });
+  const { gateway, upstream, ask } = await startLimited(t, { requestsPerMinute: 2 });
   for (let count = 0; count < 2; count++) assert.equal((await ask()).status, 200);
   const refused = await ask();
   assert.equal(refused.status, 429);
@@ -108,7 +76,7 @@ test('the request after the last one is a 429 that names the limit, reaches nobo
 
 test('tokens are reserved before a request is sent, and settled with what was used', async (t) => {
   // 12 tokens are used; 500 are reserved for the answer.
-  const { upstream, ask } = await start(t, { tokensPerMinute: 600, requestsPerMinute: 100 });
+  const { upstream, ask } = await startLimited(t, { tokensPerMinute: 600, requestsPerMinute: 100 });
   const long = { ...chat, max_tokens: 500 };
   for (let count = 0; count < 5; count++) {
     const answer = await ask(long);
@@ -131,7 +99,7 @@ test('tokens are reserved before a request is sent, and settled with what was us
 });
 
 test('a place is given back on every path', async (t) => {
-  const { gateway, upstream, ask } = await start(t, { concurrency: 1 });
+  const { gateway, upstream, ask } = await startLimited(t, { concurrency: 1 });
   const settled = async (rows: number): Promise<Row[]> => gateway.exchanges(rows);
   let rows = 0;
   const under = async (script: Script, body: object = chat): Promise<void> => {
@@ -179,7 +147,7 @@ test('a place is given back on every path', async (t) => {
 
 test('of many requests at once exactly as many are let in as there are places', async (t) => {
   const waiting: (() => void)[] = [];
-  const { upstream, ask } = await start(
+  const { upstream, ask } = await startLimited(
     t,
     { concurrency: 5, requestsPerMinute: 100 },
     (response, seen, request) => {
@@ -206,7 +174,7 @@ test('of many requests at once exactly as many are let in as there are places', 
 
 test('the official client waits as long as retry-after says, and then succeeds', async (t) => {
   let release = (): void => {};
-  const { gateway, upstream, ask } = await start(
+  const { gateway, upstream, ask } = await startLimited(
     t,
     { concurrency: 1 },
     (response, seen, request) => {
@@ -244,7 +212,7 @@ test('the official client waits as long as retry-after says, and then succeeds',
 });
 
 test('the official client does not repeat what can never fit', async (t) => {
-  const { gateway } = await start(t, { tokensPerMinute: 50 });
+  const { gateway } = await startLimited(t, { tokensPerMinute: 50 });
   const client = new OpenAI({ apiKey: KEY, baseURL: `${gateway.url}/v1`, maxRetries: 3 });
   await assert.rejects(
     client.chat.completions.create({
@@ -255,52 +223,4 @@ test('the official client does not repeat what can never fit', async (t) => {
     (error) => error instanceof OpenAI.RateLimitError && error.code === 'rate_limit_exceeded',
   );
   assert.equal((await gateway.exchanges(1)).length, 1);
-});
-
-/** The store in memory, as one that has to be asked over a network. */
-function remote(): LimitStore {
-  const store = createMemoryLimits();
-  const later = async <Value>(value: Value | Promise<Value>): Promise<Value> => {
-    await new Promise(setImmediate);
-    return value;
-  };
-  return {
-    async admit(key, limits, now) {
-      const found = await later(store.admit(key, limits, now));
-      if ('limit' in found) return found;
-      return {
-        reserveTokens: (at, tokens) => later(found.reserveTokens(at, tokens)),
-        settle: (at, tokens) => later(found.settle(at, tokens)),
-      };
-    },
-    standings: (key, limits, now) => later(store.standings(key, limits, now)),
-  };
-}
-
-test('a store that is shared may answer later, and does all the same', async (t) => {
-  const { ask } = await start(t, { requestsPerMinute: 3, tokensPerMinute: 100 }, json(), {
-    limitStore: remote(),
-  });
-  const first = await ask();
-  assert.deepEqual([first.status, first.headers.get('x-ratelimit-remaining-requests')], [200, '2']);
-  const large = await ask({ ...chat, max_tokens: 95 });
-  assert.deepEqual([large.status, large.headers.get('x-ratelimit-remaining-requests')], [429, '2']);
-  assert.deepEqual([(await ask()).status, (await ask()).status, (await ask()).status], [200, 200, 429]);
-});
-
-test('a store that fails harms nobody', async (t) => {
-  const broken = (): never => {
-    throw new Error('no store');
-  };
-  const rejecting = () => Promise.reject(new Error('no store'));
-  for (const fail of [broken, rejecting]) {
-    const gateway = await start(t, { requestsPerMinute: 1 }, json(), {
-      limitStore: { admit: fail, standings: fail },
-    });
-    for (let count = 0; count < 3; count++) assert.equal((await gateway.ask()).status, 200);
-    const later = await start(t, { requestsPerMinute: 1 }, json(), {
-      limitStore: { admit: () => ({ reserveTokens: fail, settle: fail }), standings: fail },
-    });
-    assert.equal((await later.ask()).status, 200);
-  }
 });
