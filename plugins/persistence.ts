@@ -18,7 +18,9 @@ export interface PersistenceOptions {
  * ```
  */
 const persistence: FastifyPluginAsync<PersistenceOptions> = async (app, { database }) => {
-  const ledger = database ? openLedger({ path: database.path, logger: app.log }) : noLedger();
+  const ledger = database
+    ? openLedger({ path: database.path, durability: database.durability, logger: app.log })
+    : noLedger();
   app.decorate('gatewayLedger', ledger);
   app.addHook('onClose', () => ledger.close());
 };

@@ -18,7 +18,6 @@ const nonEmpty: Refused = (value) =>
  * `*` is any name or index. Whoever implements a feature deletes its line.
  */
 const unsupported: readonly (readonly [pattern: string, refused: Refused])[] = [
-  ['database.durability', otherThan('relaxed')],
   ['database.capture', otherThan('none')],
   ['database.retention', always],
   ['keys.*.limits', always],
