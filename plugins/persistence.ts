@@ -23,6 +23,8 @@ const persistence: FastifyPluginAsync<PersistenceOptions> = async (app, { databa
     : noLedger();
   app.decorate('gatewayLedger', ledger);
   app.addHook('onClose', () => ledger.close());
+  // Its thread takes about 0.1 s to start, and no exchange should wait so long to be safe.
+  await ledger.flush();
 };
 
 export default fp(persistence, { name: 'gateway-persistence', fastify: '5.x' });

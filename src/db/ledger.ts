@@ -85,7 +85,7 @@ export function openLedger(options: LedgerOptions): Ledger {
   });
   const probe = setInterval(() => void outbox.attempt(), PROBE_MS).unref();
   let closing: Promise<void> | null = null;
-  // The thread takes about 0.1 s to start, which no exchange should wait for.
+  // Starts the thread, which takes about 0.1 s.
   void outbox.attempt();
 
   async function shutDown(): Promise<void> {

@@ -32,8 +32,11 @@ export type Tasks = {
   ) => TaskTypes[Task]['output'] | Promise<TaskTypes[Task]['output']>;
 };
 
-/** How long a batch waits for the lock of another process before it is reported. Several gateways may share a file. */
-const BUSY_MS = 250;
+/**
+ * How long a batch waits for the lock of another process before it is reported: several gateways may share a file.
+ * Less than an answer waits for its commit, so that the next answers need not wait.
+ */
+const BUSY_MS = 200;
 
 interface Connection {
   client: Database;
