@@ -47,22 +47,27 @@ export async function kill({ process }: Child): Promise<void> {
 
 const chat = JSON.stringify({ model: 'echo/echo', messages: [{ role: 'user', content: 'What is kept?' }] });
 
-/** Sends requests over `connections` connections, each `pauseMs` after the last answer, until the gateway is gone. */
-export async function hammer(
-  url: string,
-  {
-    connections,
-    pauseMs,
-    onAnswer,
-  }: { connections: number; pauseMs: number; onAnswer: (answer: Received) => void },
-): Promise<void> {
+/** What `hammer` does. */
+export interface Load {
+  connections: number;
+  /** At most this many requests a second; as many as the connections carry when it is left out. */
+  perSecond?: number;
+  onAnswer(answer: Received): void;
+}
+
+/** Sends requests until the gateway is gone. */
+export async function hammer(url: string, { connections, perSecond, onAnswer }: Load): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
+  const started = performance.now();
+  let sent = 0;
   const client = async () => {
     for (;;) {
+      sent += 1;
+      const early = perSecond === undefined ? 0 : started + (sent * 1000) / perSecond - performance.now();
+      if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
       const received = await ask(url, agent);
       if (received === null) return;
       onAnswer(received);
-      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   };
   await Promise.all(Array.from({ length: connections }, client));
