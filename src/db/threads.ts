@@ -6,9 +6,7 @@ const entry = new URL('./thread.js', import.meta.url).href;
  * A string, because a file is refused in a process that was started with `--input-type`. The sources themselves run
  * only in our tests, through a loader that threads do not inherit.
  */
-const program = import.meta.url.endsWith('.ts')
-  ? `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(entry)}); })`
-  : `import(${JSON.stringify(entry)})`;
+const program = import.meta.url.endsWith('.ts') ? throughLoader() : `import(${JSON.stringify(entry)})`;
 
 /** How long a thread that is no longer needed waits for somebody who needs one. */
 const PARK_MS = 1000;
@@ -27,6 +25,11 @@ export function takeThread(role: Role): Worker {
   const thread = new Worker(program, { eval: true, execArgv: [], name: 'llm-gateway ledger' });
   thread.unref();
   return thread;
+}
+
+function throughLoader(): string {
+  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  return `import(${loader}).then(({ register }) => { register(); return import(${JSON.stringify(entry)}); })`;
 }
 
 /** Without a name, `removeAllListeners` would take the worker's own, and no message would come any more. */

@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import { chat, post, startGateway } from '../helpers/gateway.js';
 import { json, startUpstream } from '../helpers/upstream.js';
 import { lock, query, settled, temporaryLedger, temporaryPath, until } from '../unit/ledger-fixture.js';
-import { watchThreads } from './threads.js';
+import { breakDown, watchThreads } from './threads.js';
 
 const ids = (path: string) => query<{ id: string }>(path, 'select id from exchanges').map(({ id }) => id);
 
@@ -80,7 +80,7 @@ test('a thread that does not answer is not waited for longer than 250 ms', async
   await committed;
   assert.equal(ledger.health().unconfirmed, 1);
   t.mock.timers.reset();
-  await threads.at(-1)?.terminate();
+  await breakDown(threads.at(-1));
 });
 
 test('under strict durability a client that has an answer finds it in the ledger', async (t) => {

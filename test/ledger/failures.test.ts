@@ -12,7 +12,7 @@ import {
   temporaryPath,
   until,
 } from '../unit/ledger-fixture.js';
-import { watchThreads } from './threads.js';
+import { breakDown, watchThreads } from './threads.js';
 
 const WINDOW = { since: 0, until: 2 ** 42 };
 const count = (path: string) => query<{ n: number }>(path, 'select count(*) as n from exchanges')[0]?.n;
@@ -84,6 +84,7 @@ test('an idle ledger notices that its database was deleted', async (t) => {
   rmSync(path);
   t.mock.timers.tick(5000);
   await until(() => existsSync(path));
+  await ledger.flush();
 });
 
 test('a folder that is gone for good is told, and does not stop anything', async (t) => {
@@ -114,9 +115,10 @@ test('a thread that breaks down is replaced, and every row is written once', asy
   await ledger.flush();
   for (let row = 0; row < 20; row += 1) ledger.record(settled());
   const flushed = ledger.flush();
-  await threads.at(-1)?.terminate();
+  await breakDown(threads.at(-1));
   await flushed;
-  await until(() => ledger.health().queued === 0);
+  await until(() => ledger.health().status === 'ok');
+  await ledger.flush();
   assert.deepEqual(ledger.health(), healthy({ written: 20 }));
   assert.deepEqual([count(path), summed(path)], [20, 20]);
   assert.deepEqual(logger.lines.at(-1), 'info ledger writes again');
@@ -132,7 +134,7 @@ test('a batch whose confirmation was lost is not written twice', async (t) => {
   for (let row = 0; row < 20; row += 1) ledger.record(settled());
   const flushed = ledger.flush();
   await until(() => count(path) === 20);
-  await threads.at(-1)?.terminate();
+  await breakDown(threads.at(-1));
   await flushed;
   await until(() => ledger.health().status === 'ok');
   assert.deepEqual(ledger.health(), healthy({ written: 20 }));
@@ -143,7 +145,7 @@ test('a thread that breaks down while idle is noticed at once, and replaced', as
   const { threads } = watchThreads(t);
   const ledger = temporaryLedger(t);
   await ledger.flush();
-  await threads.at(-1)?.terminate();
+  await breakDown(threads.at(-1));
   await until(() => ledger.health().status === 'degraded');
   await until(() => ledger.health().status === 'ok');
 });
@@ -157,7 +159,7 @@ test('a reader that breaks down fails the report in hand, and the next one is an
   const reader = threads.at(-1);
   assert.notEqual(reader, writer);
   const report = ledger.reports.totals({ window: WINDOW, groupBy: [] });
-  const ended = reader?.terminate();
+  const ended = breakDown(reader);
   await assert.rejects(report, { code: 'LLM_GATEWAY_LEDGER_UNAVAILABLE' });
   await ended;
   assert.equal(await ledger.reports.exchange('x'), null);

@@ -11,7 +11,7 @@ import type { Usage } from '../../src/stream/usage.js';
 /** A database path in a folder that goes away with the test. */
 export function temporaryPath(t: TestContext, name = 'gateway.db'): string {
   const folder = mkdtempSync(join(tmpdir(), 'ledger-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   return join(folder, name);
 }
 
