@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
+import { ledgerState } from '../src/db/answers.js';
 import type { GatewayRouteConfig } from '../src/types.js';
 
 const config: { gateway: GatewayRouteConfig } = { gateway: { scope: 'none', record: false } };
@@ -7,12 +8,11 @@ const config: { gateway: GatewayRouteConfig } = { gateway: { scope: 'none', reco
 /** `GET /health`: the process is alive. `GET /ready`: it can answer, so traffic may be sent to it. */
 async function healthPlugin(app: FastifyInstance): Promise<void> {
   app.get('/health', { config, logLevel: 'warn' }, async () => {
-    const ledger = app.gatewayLedger.health();
-    const { status, queued, written, dropped } = ledger;
+    const ledger = ledgerState(app.gatewayLedger.health());
     return {
-      status: status === 'degraded' ? 'degraded' : 'ok',
+      status: ledger.status === 'degraded' ? 'degraded' : 'ok',
       in_flight: app.gatewayExchanges.size,
-      ledger: { status, queued, written, dropped },
+      ledger,
     };
   });
 

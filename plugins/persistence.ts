@@ -18,9 +18,13 @@ export interface PersistenceOptions {
  * ```
  */
 const persistence: FastifyPluginAsync<PersistenceOptions> = async (app, { database }) => {
-  const ledger = database ? openLedger({ path: database.path, logger: app.log }) : noLedger();
+  const ledger = database
+    ? openLedger({ path: database.path, durability: database.durability, logger: app.log })
+    : noLedger();
   app.decorate('gatewayLedger', ledger);
   app.addHook('onClose', () => ledger.close());
+  // Its thread takes about 0.1 s to start, and no exchange should wait so long to be safe.
+  await ledger.flush();
 };
 
 export default fp(persistence, { name: 'gateway-persistence', fastify: '5.x' });

@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import Type from 'typebox';
-import { ExchangeDetailSchema, ExchangePageSchema, StatsSchema } from '../src/db/answers.js';
+import { ExchangeDetailSchema, ExchangePageSchema, ledgerState, StatsSchema } from '../src/db/answers.js';
 import { parseExchangeQuery, parseTotalsQuery, type RawQuery } from '../src/db/queries.js';
 import type { Dimension } from '../src/db/reports.js';
 import { QueryError } from '../src/window.js';
@@ -55,7 +55,6 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   const answer = async (raw: RawQuery, grouping?: Dimension) => {
     const query = understood(app, () => parseTotalsQuery(raw, Date.now(), grouping));
     const { totals, data } = await app.gatewayStats.totals(query);
-    const { status, queued, written, dropped } = ledger.health();
     return {
       since: new Date(query.window.since).toISOString(),
       until: new Date(query.window.until).toISOString(),
@@ -63,7 +62,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       totals,
       data,
       next_cursor: null,
-      ledger: { status, queued, written, dropped },
+      ledger: ledgerState(ledger.health()),
     };
   };
 

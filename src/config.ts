@@ -70,7 +70,11 @@ function complete(options: GatewayOptions, environment: Environment, problems: P
     database:
       options.database === false
         ? false
-        : { path: options.database?.path ?? './data/gateway.db', durability: 'relaxed', capture: 'none' },
+        : {
+            path: options.database?.path ?? './data/gateway.db',
+            durability: options.database?.durability ?? 'relaxed',
+            capture: 'none',
+          },
     keys: (options.keys ?? []).map(completeKey),
     anonymous: options.anonymous ?? 'loopback',
     providers: completeProviders(options, environment, problems),

@@ -37,6 +37,7 @@ export function openExchange(opening: Opening): Exchange {
     receivedUs: 0,
     upstreamUs: 0,
     delivered: false,
+    seal: null,
     id: uuidv7(),
     correlationId: opening.correlationId ?? null,
     startedAt: Date.now() - Math.round(ago),

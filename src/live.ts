@@ -10,6 +10,7 @@ import {
   openExchange,
   sinceStart,
 } from './exchange.js';
+import { createLagSampler } from './lag.js';
 
 /** How long after the drain deadline a told-to-stop answer may take to reach its client, in milliseconds. */
 const LAST_WORDS_MS = 500;
@@ -22,7 +23,10 @@ export interface Exchanges {
   readonly draining: boolean;
   /** Opens an exchange whose answer leaves through `response`. */
   open(opening: Opening, response: ServerResponse): Exchange;
-  /** Completes the record and hands it to the ledger. Only the first call for an exchange has an effect. */
+  /**
+   * Completes the record and hands it to the ledger, unless it was sealed before. Only the first call for an exchange
+   * has an effect.
+   */
   settle(exchange: Exchange, ending: Ending): void;
   /**
    * Waits up to `timeoutMs` milliseconds for the live exchanges, then tells the rest to stop. Resolves when
@@ -38,6 +42,8 @@ export interface Exchanges {
 export function createExchanges(ledger: Ledger, clientTimeoutMs: number): Exchanges {
   const live = new Map<Exchange, ServerResponse>();
   const clients = watchClients(live, clientTimeoutMs);
+  const sealed = new WeakSet<Exchange>();
+  const lag = createLagSampler(() => live.size > 0);
   let onEmpty: (() => void) | null = null;
   let draining = false;
 
@@ -52,10 +58,25 @@ export function createExchanges(ledger: Ledger, clientTimeoutMs: number): Exchan
 
   function settleNow(exchange: Exchange, ending: Ending): void {
     if (!live.delete(exchange)) return;
+    if (!sealed.has(exchange)) record(exchange, ending);
+    if (live.size === 0) onEmpty?.();
+  }
+
+  /** What becomes of an answer that is complete but for its last byte is no longer in the gateway's hands. */
+  function seal(exchange: Exchange, ending: Ending): Promise<void> {
+    if (live.has(exchange) && !sealed.has(exchange)) {
+      sealed.add(exchange);
+      exchange.delivered = true;
+      record(exchange, ending);
+    }
+    return ledger.committed();
+  }
+
+  function record(exchange: Exchange, ending: Ending): void {
+    exchange.lagUs = lag.since(exchange.startTick);
     finish(exchange, ending);
     for (const act of exchange.onSettled ?? []) act();
     ledger.record(exchange);
-    if (live.size === 0) onEmpty?.();
   }
 
   function empty(timeoutMs: number): Promise<void> {
@@ -80,7 +101,11 @@ export function createExchanges(ledger: Ledger, clientTimeoutMs: number): Exchan
     },
     open(opening, response) {
       const exchange = openExchange(opening);
+      if (ledger.durability === 'strict') {
+        exchange.seal = (status, bytesOut) => seal(exchange, { status, bytesOut });
+      }
       live.set(exchange, response);
+      lag.wake();
       return exchange;
     },
     settle,
@@ -91,7 +116,7 @@ export function createExchanges(ledger: Ledger, clientTimeoutMs: number): Exchan
       await empty(LAST_WORDS_MS);
       for (const [exchange, response] of [...live]) {
         response.destroy();
-        cutOff(exchange);
+        if (!sealed.has(exchange)) cutOff(exchange);
         settleNow(exchange, { status: response.headersSent ? response.statusCode : null, bytesOut: null });
       }
       clients.stop();

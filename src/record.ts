@@ -103,6 +103,12 @@ export interface Exchange {
   upstreamUs: number;
   /** The last byte of the answer was handed to the client's socket. */
   delivered: boolean;
+  /**
+   * Under `strict` durability: to be called when the exchange is concluded, and its last byte held back until the
+   * promise resolves. It never rejects. Completes the record with the status and the length of the answer, if that
+   * is not known already. Null under `relaxed`.
+   */
+  seal: ((status: number, bytesOut: number | null) => Promise<void>) | null;
 
   /** UUIDv7; sorts by start time. */
   readonly id: string;

@@ -45,7 +45,8 @@ export interface Config {
 export interface DatabaseConfig {
   /** A file, or `:memory:`. */
   readonly path: string;
-  readonly durability: 'relaxed';
+  /** `strict`: the last byte of an answer waits until its record is committed. */
+  readonly durability: 'relaxed' | 'strict';
   readonly capture: 'none';
 }
 

@@ -16,7 +16,6 @@ const otherThan =
  * `*` is any name or index. Whoever implements a feature deletes its line.
  */
 const unsupported: readonly (readonly [pattern: string, refused: Refused])[] = [
-  ['database.durability', otherThan('relaxed')],
   ['database.capture', otherThan('none')],
   ['database.retention', always],
   ['keys.*.limits', always],

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import type { LedgerHealth } from './outbox.js';
 
 /** The JSON of the stats API: durations `..._ms`, money `..._usd`, instants ISO 8601, unknown null. */
 const NullableNumber = Type.Unsafe<number | null>({ type: ['number', 'null'] });
@@ -60,6 +61,31 @@ export const GroupSchema = Type.Object({
 });
 export type Group = Static<typeof GroupSchema>;
 
+/** How the ledger's writer is doing, as `GET /stats` and `GET /health` show it. */
+const LedgerStateSchema = Type.Object({
+  status: Type.String(),
+  queued: Type.Number(),
+  written: Type.Number(),
+  dropped: Type.Number(),
+  shed_successes: Type.Number(),
+  shed_payloads: Type.Number(),
+  unconfirmed: Type.Number(),
+});
+
+/** The writer's state without the text of its error, which may name files of the operator. */
+export function ledgerState(health: LedgerHealth): Static<typeof LedgerStateSchema> {
+  const { status, queued, written, dropped, shedSuccesses, shedPayloads, unconfirmed } = health;
+  return {
+    status,
+    queued,
+    written,
+    dropped,
+    shed_successes: shedSuccesses,
+    shed_payloads: shedPayloads,
+    unconfirmed,
+  };
+}
+
 /** The answer of `GET /stats`. */
 export const StatsSchema = Type.Object({
   since: Type.String(),
@@ -68,12 +94,7 @@ export const StatsSchema = Type.Object({
   totals: CountersSchema,
   data: Type.Array(GroupSchema),
   next_cursor: Type.Null(),
-  ledger: Type.Object({
-    status: Type.String(),
-    queued: Type.Number(),
-    written: Type.Number(),
-    dropped: Type.Number(),
-  }),
+  ledger: LedgerStateSchema,
 });
 
 const exchange = {

@@ -8,6 +8,13 @@ export const LedgerOffError = createError<[]>(
   404,
 );
 
+/** A report could not be made: the database cannot be read now. */
+export const LedgerUnavailableError = createError<[cause: string]>(
+  'LLM_GATEWAY_LEDGER_UNAVAILABLE',
+  'the ledger cannot be read: %s',
+  503,
+);
+
 /** Reports that reject with `LLM_GATEWAY_LEDGER_OFF`. */
 export function reportsOff(): Reports {
   const off = async () => {

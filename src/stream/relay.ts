@@ -49,6 +49,8 @@ export interface RelayOptions {
   errorEvent(endReason: EndReason): string | null;
   /** Whether an answer that ends without saying that it is complete was cut off. */
   mustSayEnd: boolean;
+  /** Resolves when the record is durable: the last bytes wait for that. Null when nothing has to. */
+  seal: (() => Promise<void>) | null;
   /** How many more bytes are read for the record when the client has left; null: the upstream is let go at once. */
   drainBytes: number | null;
 }
@@ -76,6 +78,8 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   let state: 'holding' | 'flowing' | 'draining' | 'over' = 'holding';
   let held: Buffer[] = [];
   let heldBytes = 0;
+  let ending = false;
+  const tail: Buffer[] = [];
   let drained = 0;
   let delivered = false;
   const boundary = createBoundary();
@@ -168,6 +172,10 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     boundary.written(bytes);
     const shown = tap.facts.error === null ? bytes : options.shownError(bytes);
     options.onWrite(shown.length);
+    if (options.seal !== null && (ending || tap.facts.terminated || tap.facts.error !== null)) {
+      tail.push(shown);
+      return;
+    }
     if (output.push(shown)) return;
     timers.pause();
     body.pause();
@@ -183,9 +191,15 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   function finish(end: RelayEnd): void {
     over();
     options.onEnd(end);
+    if (options.seal === null) sendTail();
+    else void options.seal().then(sendTail);
+    linger();
+  }
+
+  function sendTail(): void {
+    for (const bytes of tail) output.push(bytes);
     output.push(null);
     noteDelivered();
-    linger();
   }
 
   function endEarly(early: EarlyEnd): void {
@@ -204,6 +218,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
       options.onEnd({ kind: 'broken', endReason, message });
       output.destroy(new Error(message));
     } else {
+      ending = true;
       // An event that was cut in two must not swallow the one that tells.
       push(Buffer.from(`${boundary.reached ? '' : '\n\n'}${event}`));
       finish({ kind: 'broken', endReason, message });

@@ -31,17 +31,20 @@ export function openRelay(
   const tap =
     form === 'events'
       ? createTap({ stripUsage: work.stripUsage, json: isKnown })
-      : createByteTap({ json: isJson(mediaType(response)) });
+      : createByteTap({ json: isJson(mediaType(response)), holdLast: exchange.seal !== null });
   let lastUs: number | null = null;
   let largestGapUs: number | null = null;
   let written = 0;
   let accepted = false;
   let over: RelayEnd | null = null;
+  let onAccept = (): void => {};
   const relay = createRelay(response.body, {
     tap,
     timers,
     mustSayEnd: form === 'events' && isKnown,
     drainBytes: work.drain?.bytes ?? null,
+    seal:
+      exchange.seal === null ? null : () => whenAccepted().then(() => exchange.seal?.(response.status, null)),
     onRead() {
       const now = sinceStart(exchange);
       if (lastUs !== null) largestGapUs = Math.max(largestGapUs ?? 0, now - lastUs);
@@ -77,6 +80,15 @@ export function openRelay(
     // A short answer is over already, and its end stands before its beginning.
     if (over !== null) conclude(over);
     noteCommit(work, record);
+    onAccept();
+  }
+
+  /** A short answer is over before it is taken; only then its record is complete. */
+  function whenAccepted(): Promise<void> {
+    if (accepted) return Promise.resolve();
+    return new Promise((resolve) => {
+      onAccept = resolve;
+    });
   }
 
   function conclude(end: RelayEnd): void {

@@ -39,7 +39,15 @@ test('an exchange that was just recorded is counted', async (t) => {
     group_by: [],
     data: [],
     next_cursor: null,
-    ledger: { status: 'ok', queued: 0, written: 2, dropped: 0 },
+    ledger: {
+      status: 'ok',
+      queued: 0,
+      written: 2,
+      dropped: 0,
+      shed_successes: 0,
+      shed_payloads: 0,
+      unconfirmed: 0,
+    },
   });
   assert.equal(Date.parse(until) - Date.parse(since), 86_400_001);
   assert.equal(totals.exchanges, 2);

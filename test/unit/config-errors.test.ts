@@ -304,7 +304,6 @@ check('echo keys are for echo only', [
 ]);
 
 check('what is not supported yet says so instead of being ignored', [
-  [{ database: { durability: 'strict' } }, `database.durability ${UNSUPPORTED}`],
   [{ database: { capture: 'errors' } }, `database.capture ${UNSUPPORTED}`],
   [{ database: { capture: 'all' } }, `database.capture ${UNSUPPORTED}`],
   [{ database: { retention: {} } }, `database.retention ${UNSUPPORTED}`],

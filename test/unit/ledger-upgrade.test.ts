@@ -1,49 +1,15 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import SQLite from 'better-sqlite3';
-import { drizzle } from 'drizzle-orm/better-sqlite3';
-import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
-import { attemptRow, exchangeRow, prepareInsert } from '../../src/db/rows.js';
-import { attempts, exchanges } from '../../src/db/schema.js';
-import type { Exchange } from '../../src/exchange.js';
+import { test } from 'node:test';
+import { MIGRATIONS, oldDatabase } from '../ledger/old-database.js';
 import { attempt, query, settled, temporaryLedger, temporaryPath } from './ledger-fixture.js';
 
 const HOUR = 3_600_000;
 const START = Date.UTC(2026, 4, 10);
-const DRIZZLE = fileURLToPath(new URL('../../drizzle/', import.meta.url));
-
-/** An earlier version knew only the first migration. */
-function earlierMigrations(t: TestContext): string {
-  const folder = temporaryPath(t, 'drizzle');
-  mkdirSync(join(folder, 'meta'), { recursive: true });
-  copyFileSync(join(DRIZZLE, '0000_ledger.sql'), join(folder, '0000_ledger.sql'));
-  const journal = JSON.parse(readFileSync(join(DRIZZLE, 'meta/_journal.json'), 'utf8'));
-  journal.entries = journal.entries.slice(0, 1);
-  writeFileSync(join(folder, 'meta/_journal.json'), JSON.stringify(journal));
-  return folder;
-}
-
-/** A database as that version left it. */
-function oldDatabase(t: TestContext, settledThen: Exchange[]): string {
-  const path = temporaryPath(t);
-  const client = new SQLite(path);
-  const migrationsFolder = earlierMigrations(t);
-  migrate(drizzle(client), { migrationsFolder, migrationsTable: 'gateway_migrations' });
-  const insertExchange = prepareInsert(client, exchanges, { omit: 'seq' });
-  const insertAttempt = prepareInsert(client, attempts);
-  for (const exchange of settledThen) {
-    const seq = insertExchange(exchangeRow(exchange));
-    for (const each of exchange.attempts) insertAttempt(attemptRow(seq, each));
-  }
-  client.exec(`insert into rollups (hour, route, provider, model, key, outcome, streaming, exchanges, attempts,
-    usage_known, cost_known, total_us, total_histogram, first_content_histogram)
-    values (${START}, '', 'calm', 'm', '', 'ok', 0, 3, 7, 0, 0, 42, x'', x'')`);
-  client.close();
-  return path;
-}
+/** Rollups before and after attempts were counted apart. */
+const firstRollup = `insert into rollups (hour, route, provider, model, key, outcome, streaming, exchanges, attempts,
+  usage_known, cost_known, total_us, total_histogram, first_content_histogram)
+  values (${START}, '', 'calm', 'm', '', 'ok', 0, 3, 7, 0, 0, 42, x'', x'')`;
+const rollup = firstRollup.replace(' attempts,', '').replace(' 3, 7,', ' 3,');
 
 /** Its attempt has no reason, which the primary key of the rollups does not take. */
 const passedOver = () =>
@@ -71,7 +37,7 @@ const recorded = [
 ];
 
 test('a database of an earlier version has its attempts counted as if they had always been', async (t) => {
-  const path = oldDatabase(t, recorded);
+  const path = oldDatabase(t, { migrations: 1, settledThen: recorded, rollup: firstRollup });
   const upgraded = temporaryLedger(t, { path });
   const freshPath = temporaryPath(t);
   const fresh = temporaryLedger(t, { path: freshPath });
@@ -92,3 +58,25 @@ test('a database of an earlier version has its attempts counted as if they had a
   assert.equal(query(path, rollups).length, 3);
   assert.deepEqual(query(path, rollups), query(freshPath, rollups));
 });
+
+for (let migrations = 1; migrations <= MIGRATIONS; migrations += 1) {
+  test(`a database of migration ${migrations} of ${MIGRATIONS} keeps all it held, and can be written`, async (t) => {
+    const settledThen = recorded;
+    const path = oldDatabase(t, { migrations, settledThen, rollup: migrations === 1 ? firstRollup : rollup });
+    const ledger = temporaryLedger(t, { path });
+    assert.deepEqual(
+      query(path, 'select id from exchanges order by seq'),
+      recorded.map(({ id }) => ({ id })),
+    );
+    assert.deepEqual(query(path, 'select sum(exchanges) as n, sum(total_us) as us from rollups'), [
+      { n: 3, us: 42 },
+    ]);
+    ledger.record(passedOver());
+    await ledger.flush();
+    assert.equal(ledger.health().written, 1);
+    assert.deepEqual(query(path, 'select count(*) as n from exchanges'), [{ n: recorded.length + 1 }]);
+    assert.equal((await ledger.reports.exchange(recorded[0]?.id ?? ''))?.attempts.length, 2);
+    assert.deepEqual(query(path, 'pragma integrity_check'), [{ integrity_check: 'ok' }]);
+    assert.deepEqual(query(path, 'pragma foreign_key_check'), []);
+  });
+}

@@ -1,0 +1,127 @@
+import type { Database } from 'better-sqlite3';
+import { openReader, openWriter, type Synchronous, whileBusy } from './open.js';
+import { type Place, placeOf } from './place.js';
+import { createReports } from './read.js';
+import type { ExchangeDetail, ExchangePage, ExchangeQuery, Reports, Totals, TotalsQuery } from './reports.js';
+import { type Batch, prepareWriter, type Written } from './writer.js';
+
+/** What a thread of the ledger is for. `both`: a database in memory is seen by one connection only. */
+export type Role = 'write' | 'read' | 'both';
+
+/** What a thread of the ledger is told when it starts. */
+export interface StoreOptions {
+  path: string;
+  role: Role;
+  synchronous: Synchronous;
+}
+
+/** Everything a thread of the ledger can be asked to do: what it takes and what it gives. */
+export interface TaskTypes {
+  /** Writes a batch; an empty one only finds out whether the file is still there. */
+  write: { input: Batch; output: Written };
+  totals: { input: TotalsQuery; output: Totals };
+  exchanges: { input: ExchangeQuery; output: ExchangePage };
+  exchange: { input: string; output: ExchangeDetail | null };
+  /** Folds the write-ahead log in and closes the database. */
+  close: { input: null; output: undefined };
+}
+
+export type Tasks = {
+  [Task in keyof TaskTypes]: (
+    input: TaskTypes[Task]['input'],
+  ) => TaskTypes[Task]['output'] | Promise<TaskTypes[Task]['output']>;
+};
+
+/**
+ * How long a batch waits for the lock of another process before it is reported: several gateways may share a file.
+ * Less than an answer waits for its commit, so that the next answers need not wait.
+ */
+const BUSY_MS = 200;
+
+interface Connection {
+  client: Database;
+  place: Place;
+  write: ReturnType<typeof prepareWriter> | null;
+  reports: Reports | null;
+}
+
+/**
+ * The tasks over one connection, which is opened by the first task and again whenever it broke, or its file was
+ * deleted or replaced. Every task throws what SQLite says, or `LLM_GATEWAY_DATABASE`.
+ */
+export function createStore(options: StoreOptions): Tasks {
+  const { path, role, synchronous } = options;
+  let current: Connection | null = null;
+
+  function connect(): Connection {
+    const client = role === 'read' ? openReader(path) : openWriter(path, { synchronous, waitMs: 0 });
+    return {
+      client,
+      place: placeOf(path),
+      write: role === 'read' ? null : prepareWriter(client),
+      reports: role === 'write' ? null : createReports(client),
+    };
+  }
+
+  function connection(): Connection {
+    if (current?.place.moved()) disconnect();
+    current ??= connect();
+    return current;
+  }
+
+  function disconnect(): void {
+    current?.client.close();
+    current = null;
+  }
+
+  function write(batch: Batch): Written {
+    for (;;) {
+      try {
+        const { place, written } = whileBusy(() => commit(batch), BUSY_MS);
+        // Committed to a file that nobody will find: the batch belongs into the one that takes its place.
+        if (!place.moved()) return written;
+      } catch (error) {
+        throw distrust(error);
+      }
+    }
+  }
+
+  function commit(batch: Batch) {
+    const { write: writeRows, place } = connection();
+    if (writeRows === null) throw new Error('this thread of the ledger only reads');
+    return { place, written: writeRows(batch) };
+  }
+
+  async function report<Result>(run: (reports: Reports) => Promise<Result>): Promise<Result> {
+    try {
+      const { reports } = connection();
+      if (reports === null) throw new Error('this thread of the ledger only writes');
+      return await run(reports);
+    } catch (error) {
+      throw distrust(error);
+    }
+  }
+
+  /** A lock goes away by itself. After any other error of SQLite the connection may be what is broken. */
+  function distrust(error: unknown): unknown {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const broken = code.startsWith('SQLITE_') && !code.startsWith('SQLITE_BUSY');
+    if (broken && path !== ':memory:') disconnect();
+    return error;
+  }
+
+  return {
+    write,
+    totals: (query) => report((reports) => reports.totals(query)),
+    exchanges: (query) => report((reports) => reports.exchanges(query)),
+    exchange: (id) => report((reports) => reports.exchange(id)),
+    close() {
+      try {
+        if (role !== 'read') current?.client.pragma('wal_checkpoint(truncate)');
+      } finally {
+        disconnect();
+      }
+      return undefined;
+    },
+  };
+}
