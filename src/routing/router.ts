@@ -41,6 +41,8 @@ export interface Router {
   readonly learned: Learned;
   /** What a caller can name. One that is bound to routes sees nothing else. */
   models(allowed: Allowed): readonly ListedModel[];
+  /** What a caller means by this name, listed or a model's bare id; null when nothing is known by it. */
+  model(id: string, allowed: Allowed): ListedModel | null;
   /** From now on the provider has these models, besides those that are declared. */
   discovered(provider: string, models: readonly string[]): void;
   readonly availability: Availability;
@@ -76,7 +78,11 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
     begin: (plan, now) => begin(plan, { learned, now, random }),
     models(allowed) {
       const models = table.models();
-      return allowed === null ? models : models.filter(({ id, isRoute }) => isRoute && allowed.has(id));
+      return allowed === null ? models : models.filter((listed) => isVisible(listed, allowed));
+    },
+    model(id, allowed) {
+      const listed = table.model(id);
+      return listed !== null && isVisible(listed, allowed) ? listed : null;
     },
     discovered(provider, models) {
       lists.set(provider, models);
@@ -107,6 +113,10 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
       return entry;
     },
   };
+}
+
+function isVisible({ id, isRoute }: ListedModel, allowed: Allowed): boolean {
+  return allowed === null || (isRoute && allowed.has(id));
 }
 
 /** The targets of one provider among those a name leads to, else that provider's own model of this name. */

@@ -67,7 +67,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     uploading,
   );
   control.stop = () => {
-    if (exchange.cancelled === 'client_gone' && work.drain !== null) {
+    if (exchange.cancelled === 'client_gone' && work.drain !== null && !control.lost) {
       startDrain(exchange, work.drain, stop);
       relay?.leave();
     } else stop();
@@ -109,7 +109,8 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     // An answer that leaves piece by piece goes on.
     if (relay === null || record.firstContentUs === null) control.stop = null;
     if (record.firstContentUs === null) {
-      exchange.draining?.end();
+      // The answer that is read on is another one's.
+      if (!control.lost) exchange.draining?.end();
       timers.clear();
       record.totalUs = sinceStart(exchange) - record.startedUs;
     }

@@ -5,11 +5,11 @@ const MAX_ASKED_MS = 10_000;
 
 /**
  * Milliseconds before the targets of an exchange are tried again: half of 250 ms, 500 ms, 1 s … is certain, the other
- * half up to chance, so that many exchanges do not come back at once. `asked` is what the last target asked for; null
- * when it asks for longer than anybody should wait here.
+ * half up to chance, so that many exchanges do not come back at once. `asked` is what the targets ask for at least, 0 if
+ * one of them asks for nothing. Null when that is longer than anybody should wait here.
  */
-export function backoff(round: number, asked: number | null, random: number): number | null {
-  if (asked !== null && asked > MAX_ASKED_MS) return null;
+export function backoff(round: number, asked: number, random: number): number | null {
+  if (asked > MAX_ASKED_MS) return null;
   const longest = Math.min(MAX_MS, FIRST_MS * 2 ** Math.min(round, 20));
-  return Math.max(asked ?? 0, Math.round(longest * (0.5 + random / 2)));
+  return Math.max(asked, Math.round(longest * (0.5 + random / 2)));
 }

@@ -17,6 +17,8 @@ export interface Progress {
   readonly tried: Set<string>;
   /** How often each target was tried. */
   readonly sends: Map<string, number>;
+  /** When tried targets want to be asked again, by id, epoch milliseconds; only those that said so. */
+  readonly askedUntil: Map<string, number>;
   /** Only targets with a larger declared context can help; null when size is no matter. */
   largerThan: number | null;
   /** What stands in the record already, as `target reason`. */
@@ -34,7 +36,7 @@ export interface Refused {
   plan: Plan;
   /** Why each target was passed over, but for those that were tried. */
   skips: readonly Skip[];
-  /** Whether all that could have been asked was tried already. */
+  /** Whether what could be asked was tried already, and may be tried again. */
   exhausted: boolean;
   /** When one of the targets may be free, epoch milliseconds; null when that is not known. */
   retryAt: number | null;
@@ -52,7 +54,8 @@ export function startProgress(
   retries: number,
 ): Progress {
   const [tried, noted] = [new Set<string>(), new Set<string>()];
-  return { exchange, entry, facts, retries, tried, sends: new Map(), largerThan: null, noted };
+  const [sends, askedUntil] = [new Map<string, number>(), new Map<string, number>()];
+  return { exchange, entry, facts, retries, tried, sends, askedUntil, largerThan: null, noted };
 }
 
 /** What a request takes of its target's limits. */
@@ -72,15 +75,25 @@ export function pick(
 ): Picked | Refused {
   const { entry, facts, exchange } = progress;
   const plan = router.plan(entry, facts, now);
-  const skips: Skip[] = [...plan.skips];
   const needs = needsOf(facts);
-  let untried = 0;
+  let [untried, again] = [0, false];
+  const skips = plan.skips.filter(({ target, until }) => {
+    // What will not be asked any more is not waited for.
+    if (!isLeft(progress, target.id)) return false;
+    if (until !== null || !progress.tried.has(target.id)) return true;
+    // That its slots are taken just now does not say that it is not to be tried again.
+    again ||= !isTooSmall(target, progress.largerThan);
+    return false;
+  });
   noteChoice(exchange, plan);
   for (const target of plan.candidates) {
-    const sends = progress.sends.get(target.id) ?? 0;
-    if (target === beside || progress.tried.has(target.id) || sends > progress.retries) continue;
+    if (target === beside || !isLeft(progress, target.id)) continue;
     if (isTooSmall(target, progress.largerThan)) {
       skips.push({ target, reason: 'context_too_small', until: null, source: null });
+      continue;
+    }
+    if (progress.tried.has(target.id)) {
+      again = true;
       continue;
     }
     untried++;
@@ -88,14 +101,29 @@ export function pick(
     if ('settle' in permit) {
       if (progress.noted.size === 0 && target === plan.candidates[0]) router.begin(plan, now);
       noteSkips(progress, plan, skips, target);
-      progress.sends.set(target.id, sends + 1);
+      progress.sends.set(target.id, (progress.sends.get(target.id) ?? 0) + 1);
       return { target, permit };
     }
     skips.push({ target, reason: permit.obstacle, until: permit.until, source: permit.source });
   }
   noteSkips(progress, plan, skips, null);
-  const exhausted = untried === 0 && plan.candidates.length > 0;
+  const exhausted = untried === 0 && again;
   return { plan, skips, exhausted, retryAt: earliest(skips), queue: null };
+}
+
+/** Milliseconds that every tried target asks for at least before it is tried again. */
+export function askedToWait(progress: Progress, now: number): number {
+  const left = [...progress.tried].filter((id) => isLeft(progress, id));
+  return Math.max(0, Math.min(...left.map((id) => progress.askedUntil.get(id) ?? now)) - now);
+}
+
+/** Tried targets may be tried again at `at`, but for those that asked for longer. */
+export function beginRound({ tried, askedUntil }: Progress, at: number): void {
+  for (const id of [...tried]) if ((askedUntil.get(id) ?? at) <= at) tried.delete(id);
+}
+
+function isLeft({ sends, retries }: Progress, id: string): boolean {
+  return (sends.get(id) ?? 0) <= retries;
 }
 
 /** What `pick` would find, without taking anything. */

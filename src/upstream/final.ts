@@ -24,7 +24,10 @@ export function finalAnswer(
   if (failure.kind === 'broken') throw brokenError(exchange, target, failure);
   const { status, body } = failure;
   // Not what an error inside a 200 says of itself.
-  const sent = exchange.attempts.findLast(({ decision }) => decision === 'sent');
+  const sent = exchange.attempts.findLast(
+    ({ decision, provider, model }) =>
+      decision === 'sent' && provider === target.provider.name && model === target.model,
+  );
   exchange.upstreamStatus = sent?.status ?? status;
   exchange.errorCode = hideSecret(upstreamCode(body) ?? `http_${status}`, target.provider).slice(0, 100);
   exchange.errorMessage = hideSecret(upstreamMessage(body), target.provider).slice(0, 500);

@@ -6,13 +6,21 @@ import type { Answer } from './answer.js';
 import type { Won } from './attempt.js';
 import { backoff } from './backoff.js';
 import { type Control, createControl } from './control.js';
-import { look, needsOf, type Picked, type Progress, pick, startProgress } from './dispatch.js';
+import {
+  askedToWait,
+  beginRound,
+  look,
+  needsOf,
+  type Picked,
+  type Progress,
+  pick,
+  startProgress,
+} from './dispatch.js';
 import { cancelledError, finalAnswer, nothingAvailable } from './final.js';
 import { createHedge } from './hedge.js';
 import type { Job } from './job.js';
 import { createLine, type Find, type QueueRow } from './line.js';
 import { race } from './race.js';
-import { readCooldown } from './rate-limit/read.js';
 import { createSender, type Failed, type Tried } from './send.js';
 
 export type { Job } from './job.js';
@@ -54,6 +62,10 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
     let last: Failed | null = null;
     for (let round = 0; ; ) {
       const found = await line.next(exchange, resolution.route, find);
+      if (exchange.cancelled !== null) {
+        if ('permit' in found) giveBack(found);
+        throw cancelledError(exchange);
+      }
       if ('permit' in found) {
         const tried = await attempts(job, progress, found);
         if ('answer' in tried) return tried.answer;
@@ -61,13 +73,13 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
         if (tried.action === 'stop') break;
         continue;
       }
-      if (exchange.cancelled !== null) throw cancelledError(exchange);
-      if (last === null) throw nothingAvailable(found, Date.now());
-      const ms = found.exhausted && round < retries ? backoff(round, askedToWait(last), Math.random()) : null;
+      const now = Date.now();
+      if (last === null) throw nothingAvailable(found, now);
+      const ms = found.exhausted && round < retries ? pauseMs(progress, round, now) : null;
       if (ms === null) break;
       round++;
       await pause(exchange, ms);
-      progress.tried.clear();
+      beginRound(progress, now + ms);
     }
     exchange.provider = last.target.provider.name;
     exchange.model = recordedModel(last.target);
@@ -96,12 +108,19 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
       const trying = start(first);
       if (delay === null) return trying;
       return race(trying, delay, () => {
-        const second = hedge.isAllowed(progress) ? pick(router, progress, Date.now(), first.target) : null;
-        if (second === null || !('permit' in second)) return null;
+        // Who has left, while the answer is read on for the record, is in no hurry.
+        if (job.exchange.cancelled !== null || !hedge.isAllowed(progress)) return null;
+        const second = pick(router, progress, Date.now(), first.target);
+        if (!('permit' in second)) return null;
         hedge.spend(progress);
         return start(second);
       });
     });
+  }
+
+  function giveBack({ target, permit }: Picked): void {
+    permit.release(Date.now());
+    line.poke(target.provider.name);
   }
 
   function retriesOf({ resolution: { route } }: Job): number {
@@ -133,7 +152,13 @@ async function attended(exchange: Exchange, run: (control: () => Control) => Pro
   const controls: Control[] = [];
   const startedUs = sinceStart(exchange);
   exchange.onCancel = () => {
-    for (const control of controls) control.stop?.();
+    const [kept, ...others] = controls.filter((control) => control.stop !== null);
+    kept?.stop?.();
+    for (const control of others) {
+      if (exchange.draining === null) control.stop?.();
+      // One answer is read on for the record.
+      else stop(control);
+    }
   };
   const tried = await run(() => {
     const control = createControl();
@@ -161,10 +186,8 @@ function stop(control: Control): void {
   control.stop?.();
 }
 
-/** Milliseconds that the target asks for, if it does. */
-function askedToWait({ failure, target }: Failed): number | null {
-  if (failure.kind !== 'answer') return null;
-  return readCooldown(target.provider.type, failure.headers, failure.body, Date.now())?.forMs ?? null;
+function pauseMs(progress: Progress, round: number, now: number): number | null {
+  return backoff(round, askedToWait(progress, now), Math.random());
 }
 
 /** Waits, unless the exchange is told to stop. */

@@ -10,6 +10,7 @@ import { classify, type Failure, isTargetFault, upstreamMessage, type Verdict } 
 import { requestHeaders } from './headers.js';
 import type { Job } from './job.js';
 import { type Connection, connectTo } from './pools.js';
+import { readCooldown } from './rate-limit/read.js';
 import { readAll } from './read-all.js';
 import { createReport, noReport, type Report } from './report.js';
 import { hideSecret } from './secret.js';
@@ -91,6 +92,10 @@ export function createSender(
     else report.ended();
     block(target, verdict.effect, facts.endpoint);
     if (verdict.effect === null) progress.tried.add(target.id);
+    if (failure.kind === 'answer') {
+      const asked = readCooldown(type, failure.headers, failure.body, Date.now());
+      if (asked !== null) progress.askedUntil.set(target.id, Date.now() + asked.forMs);
+    }
     if (verdict.action === 'larger') {
       progress.largerThan = Math.max(progress.largerThan ?? 0, target.declared?.context ?? 0);
     }
