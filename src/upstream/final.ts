@@ -24,7 +24,8 @@ export function finalAnswer(
   if (failure.kind === 'broken') throw brokenError(exchange, target, failure);
   const { status, body } = failure;
   // Not what an error inside a 200 says of itself.
-  exchange.upstreamStatus = exchange.attempts.at(-1)?.status ?? status;
+  const tried = exchange.attempts.findLast(({ decision }) => decision === 'sent');
+  exchange.upstreamStatus = tried?.status ?? status;
   exchange.errorCode = hideSecret(upstreamCode(body) ?? `http_${status}`, target.provider).slice(0, 100);
   exchange.errorMessage = hideSecret(upstreamMessage(body), target.provider).slice(0, 500);
   conclude(exchange, 'failed', status === 429 ? 'rate_limited' : 'upstream_error');

@@ -87,6 +87,7 @@ export function createUpstream(
    */
   async function pass(job: Job): Promise<Answer> {
     const { exchange } = job;
+    if (exchange.cancelled !== null) throw cancelledError(exchange);
     const [target] = job.resolution.targets;
     if (target === undefined) throw new Error('There is no provider to pass this request on to.');
     exchange.provider = target.provider.name;
@@ -113,6 +114,7 @@ export function createUpstream(
       availability.block(scope === 'provider' ? target.provider.name : target.id, why, Date.now() + forMs);
     }
     if (verdict.action === 'without_stream_options') {
+      if (exchange.cancelled !== null) throw cancelledError(exchange);
       const again = await send(job, target, 'as_it_is');
       // Only now is it known that the options were the reason, and not a mistake of this caller.
       if ('answer' in again) withoutStreamUsage.add(target.provider.name);

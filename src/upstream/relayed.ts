@@ -1,4 +1,4 @@
-import { errorBody } from '../errors.js';
+import { errorBody, GatewayError } from '../errors.js';
 import { type Attempt, type EndReason, sinceStart } from '../exchange.js';
 import { createByteTap } from '../stream/byte-tap.js';
 import { createRelay, type Relay } from '../stream/relay.js';
@@ -39,6 +39,8 @@ export function openRelay(
     },
     onContent() {
       record.firstContentUs = lastUs ?? sinceStart(exchange);
+      // What a header says of the length need not be sent: the answer to a HEAD has a length and no bytes.
+      exchange.bytesOut ??= 0;
     },
     onWrite(bytes) {
       exchange.bytesOut = (exchange.bytesOut ?? 0) + bytes;
@@ -55,17 +57,24 @@ export function openRelay(
       if (form === 'events') exchange.delivered = true;
     },
     shownError: (bytes) => withoutSecret(bytes, work.target.provider),
+    failure: (endReason, message) =>
+      new GatewayError(codeFor(endReason), brokeOff(endReason, work.target.provider.name), {
+        endReason,
+        cause: new Error(message),
+      }),
     errorEvent: (endReason) => (form === 'events' ? errorEvent(endReason, work.target.provider.name) : null),
   });
 }
 
 /** What the transport said is for the record; it may name addresses of the operator's network. */
 function errorEvent(endReason: EndReason, provider: string): string {
-  const message =
-    endReason === 'shutdown'
-      ? 'The gateway is shutting down.'
-      : `The provider "${provider}" broke off its answer (${endReason.replaceAll('_', ' ')}).`;
-  return `data: ${JSON.stringify(errorBody(codeFor(endReason), message))}\n\n`;
+  return `data: ${JSON.stringify(errorBody(codeFor(endReason), brokeOff(endReason, provider)))}\n\n`;
+}
+
+function brokeOff(endReason: EndReason, provider: string): string {
+  return endReason === 'shutdown'
+    ? 'The gateway is shutting down.'
+    : `The provider "${provider}" broke off its answer (${endReason.replaceAll('_', ' ')}).`;
 }
 
 function codeFor(endReason: EndReason) {

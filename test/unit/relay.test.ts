@@ -37,6 +37,7 @@ function setUp({ stripUsage = false, mustSayEnd = true, drainBytes = null as num
     shownError: (bytes: Buffer) => bytes,
     mustSayEnd,
     drainBytes,
+    failure: (_endReason: EndReason, message: string) => new Error(message),
     errorEvent: (endReason: EndReason) => `data: broken off: ${endReason}\n\n`,
   });
   const state = { ready: false };
