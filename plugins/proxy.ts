@@ -118,10 +118,15 @@ function inPieces(
   return new Readable({
     highWaterMark: PIECE_BYTES,
     read() {
-      const piece = at < body.length ? body.subarray(at, at + PIECE_BYTES) : null;
-      at += PIECE_BYTES;
+      const piece = body.subarray(at, at + PIECE_BYTES);
+      at += piece.length;
+      if (exchange !== null) exchange.bytesOut = at;
+      if (piece.length === 0) {
+        this.push(null);
+        return;
+      }
       // Under strict durability the last one waits until the record is safe.
-      const sealed = at >= body.length ? exchange?.seal?.(status, body.length) : undefined;
+      const sealed = at === body.length ? exchange?.seal?.(status, at) : undefined;
       if (sealed === undefined) this.push(piece);
       else void sealed.then(() => this.push(piece));
     },

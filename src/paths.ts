@@ -5,9 +5,11 @@ export function depthOf(prefix: string): number {
 
 /** A URL's path without its first segments: `/ai/v1/models` without one is `/v1/models`. A query string stays. */
 export function withoutSegments(url: string, count: number): string {
+  // A request for a proxy names its host as well (RFC 9112, 3.2.2).
+  const path = url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '') || '/';
   let start = 0;
-  for (let left = count; left > 0 && start !== -1; left--) start = url.indexOf('/', start + 1);
-  return start === -1 ? '/' : url.slice(start) || '/';
+  for (let left = count; left > 0 && start !== -1; left--) start = path.indexOf('/', start + 1);
+  return start === -1 ? '/' : path.slice(start) || '/';
 }
 
 /** The path of a URL, without its query string. */

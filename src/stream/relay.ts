@@ -42,6 +42,8 @@ export interface RelayOptions {
   onDelivered(): void;
   /** What the client may see of bytes with an upstream's error event in them. */
   shownError(bytes: Buffer): Buffer;
+  /** What a client reads when an answer that is no stream of events broke off before any of it was sent. */
+  failure(endReason: EndReason, message: string): Error;
   /**
    * The event that tells the client that the answer broke off. Null when the answer is no stream of events: then
    * only a connection that breaks can tell.
@@ -82,6 +84,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   const tail: Buffer[] = [];
   let drained = 0;
   let delivered = false;
+  let contentSeen = false;
   const boundary = createBoundary();
   let settleReady: (early: EarlyEnd | null) => void;
   const ready = new Promise<EarlyEnd | null>((resolve) => {
@@ -99,6 +102,8 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     },
   });
 
+  // Who reads it may not be listening yet, and an error that nobody listens to would end the process.
+  output.on('error', () => {});
   // A client that reads slowly takes the last bytes after the answer is over.
   output.once('end', noteDelivered);
   body.on('data', onData);
@@ -159,6 +164,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
 
   function release(): void {
     state = 'flowing';
+    contentSeen = true;
     timers.content();
     options.onContent();
     const first = held.length === 1 && held[0] !== undefined ? held[0] : Buffer.concat(held);
@@ -216,7 +222,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     if (event === null) {
       over();
       options.onEnd({ kind: 'broken', endReason, message });
-      output.destroy(new Error(message));
+      output.destroy(options.failure(endReason, message));
     } else {
       ending = true;
       // An event that was cut in two must not swallow the one that tells.
@@ -242,6 +248,10 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
 
   function drain(bytes: number): void {
     drained += bytes;
+    if (tap.facts.content && !contentSeen) {
+      contentSeen = true;
+      timers.content();
+    }
     if (tap.facts.terminated || tap.facts.error !== null || drained > (options.drainBytes ?? 0)) stop();
   }
 

@@ -93,6 +93,7 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
    */
   async function pass(job: Job): Promise<Answer> {
     const { exchange } = job;
+    if (exchange.cancelled !== null) throw cancelledError(exchange);
     const [target] = job.resolution.targets;
     if (target === undefined) throw new Error('There is no provider to pass this request on to.');
     const tried = await attended(exchange, (control) => sender.pass(job, target, control()));

@@ -1,4 +1,4 @@
-import { errorBody } from '../errors.js';
+import { errorBody, GatewayError } from '../errors.js';
 import { type Attempt, type EndReason, sinceStart } from '../exchange.js';
 import { createByteTap } from '../stream/byte-tap.js';
 import { createRelay, type Relay, type RelayEnd } from '../stream/relay.js';
@@ -70,13 +70,19 @@ export function openRelay(
       if (form === 'events' && accepted) exchange.delivered = true;
     },
     shownError: (bytes) => withoutSecret(bytes, work.target.provider),
+    failure: (endReason, message) =>
+      new GatewayError(codeFor(endReason), brokeOff(endReason, work.target.provider.name), {
+        endReason,
+        cause: new Error(message),
+      }),
     errorEvent: (endReason) => (form === 'events' ? errorEvent(endReason, work.target.provider.name) : null),
   });
 
   function accept(): void {
     accepted = true;
     exchange.streaming = form === 'events';
-    exchange.bytesOut = written === 0 ? exchange.bytesOut : (exchange.bytesOut ?? 0) + written;
+    // What a header says of the length need not be sent: the answer to a HEAD has a length and no bytes.
+    exchange.bytesOut = (exchange.bytesOut ?? 0) + written;
     // A short answer is over already, and its end stands before its beginning.
     if (over !== null) conclude(over);
     noteCommit(work, record);
@@ -112,11 +118,13 @@ export function openRelay(
 
 /** What the transport said is for the record; it may name addresses of the operator's network. */
 function errorEvent(endReason: EndReason, provider: string): string {
-  const message =
-    endReason === 'shutdown'
-      ? 'The gateway is shutting down.'
-      : `The provider "${provider}" broke off its answer (${endReason.replaceAll('_', ' ')}).`;
-  return `data: ${JSON.stringify(errorBody(codeFor(endReason), message))}\n\n`;
+  return `data: ${JSON.stringify(errorBody(codeFor(endReason), brokeOff(endReason, provider)))}\n\n`;
+}
+
+function brokeOff(endReason: EndReason, provider: string): string {
+  return endReason === 'shutdown'
+    ? 'The gateway is shutting down.'
+    : `The provider "${provider}" broke off its answer (${endReason.replaceAll('_', ' ')}).`;
 }
 
 function codeFor(endReason: EndReason) {

@@ -62,6 +62,7 @@ export function createSender(
     const streamOptions = job.addStreamUsage && streamUsage && !withoutStreamUsage.has(name);
     const tried = await once(job, progress, picked, control, streamOptions);
     if (!('failure' in tried) || tried.action !== 'without_stream_options') return tried;
+    if (job.exchange.cancelled !== null) return tried;
     // The same target, without what the gateway added by itself.
     const permit = availability.reserve(picked.target, Date.now(), needsOf(job.facts));
     if (!('settle' in permit)) return tried;

@@ -43,6 +43,7 @@ function setUp({
     mustSayEnd,
     drainBytes,
     seal,
+    failure: (_endReason: EndReason, message: string) => new Error(message),
     errorEvent: (endReason: EndReason) => `data: broken off: ${endReason}\n\n`,
   });
   const state = { ready: false };
