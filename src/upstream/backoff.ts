@@ -1,3 +1,5 @@
+import type { Exchange } from '../exchange.js';
+
 const FIRST_MS = 250;
 const MAX_MS = 8_000;
 /** A target that asks for more than this is not waited for: the caller's own patience decides. */
@@ -12,4 +14,18 @@ export function backoff(round: number, asked: number, random: number): number | 
   if (asked > MAX_ASKED_MS) return null;
   const longest = Math.min(MAX_MS, FIRST_MS * 2 ** Math.min(round, 20));
   return Math.max(asked, Math.round(longest * (0.5 + random / 2)));
+}
+
+/** Waits, unless the exchange is told to stop. */
+export function pause(exchange: Exchange, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(go, ms);
+    exchange.onCancel = go;
+
+    function go(): void {
+      clearTimeout(timer);
+      exchange.onCancel = null;
+      resolve();
+    }
+  });
 }

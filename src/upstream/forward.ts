@@ -1,11 +1,9 @@
 import type { Config, ProviderConfig } from '../config.js';
-import { type Exchange, sinceStart } from '../exchange.js';
 import type { Router } from '../routing/router.js';
 import { recordedModel, type Target } from '../routing/table.js';
 import type { Answer } from './answer.js';
-import type { Won } from './attempt.js';
-import { backoff } from './backoff.js';
-import { type Control, createControl } from './control.js';
+import { attended } from './attended.js';
+import { backoff, pause } from './backoff.js';
 import {
   askedToWait,
   beginRound,
@@ -145,62 +143,6 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
   };
 }
 
-/**
- * Runs tries that end with the exchange when that is cancelled, each with a control of its own. What answered is
- * accepted, the others are stopped.
- */
-async function attended(exchange: Exchange, run: (control: () => Control) => Promise<Tried>): Promise<Tried> {
-  const controls: Control[] = [];
-  const startedUs = sinceStart(exchange);
-  exchange.onCancel = () => {
-    const [kept, ...others] = controls.filter((control) => control.stop !== null);
-    kept?.stop?.();
-    for (const control of others) {
-      if (exchange.draining === null) control.stop?.();
-      // One answer is read on for the record.
-      else stop(control);
-    }
-  };
-  const tried = await run(() => {
-    const control = createControl();
-    controls.push(control);
-    return control;
-  });
-  exchange.upstreamUs += sinceStart(exchange) - startedUs;
-  if ('failure' in tried) {
-    exchange.onCancel = null;
-    return tried;
-  }
-  for (const control of controls) if (control !== tried.control) stop(control);
-  take(exchange, tried);
-  return tried;
-}
-
-function take(exchange: Exchange, won: Won): void {
-  // What is whole needs no more watching; a stream does until it ends, and then says so itself.
-  if (Buffer.isBuffer(won.answer.body)) exchange.onCancel = null;
-  won.accept();
-}
-
-function stop(control: Control): void {
-  control.lost = true;
-  control.stop?.();
-}
-
 function pauseMs(progress: Progress, round: number, now: number): number | null {
   return backoff(round, askedToWait(progress, now), Math.random());
-}
-
-/** Waits, unless the exchange is told to stop. */
-function pause(exchange: Exchange, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(go, ms);
-    exchange.onCancel = go;
-
-    function go(): void {
-      clearTimeout(timer);
-      exchange.onCancel = null;
-      resolve();
-    }
-  });
 }

@@ -5,8 +5,8 @@ import explain from '../../plugins/explain.js';
 import routing from '../../plugins/routing.js';
 import { parseConfig } from '../../src/config.js';
 import type { Explanation } from '../../src/routing/explain.js';
-import { post, type Setup, startGateway } from '../helpers/gateway.js';
-import { failing, startUpstream } from '../helpers/upstream.js';
+import { post, type Setup } from '../helpers/gateway.js';
+import { failing } from '../helpers/upstream.js';
 import { errorOf, recordOf, setUpParts } from '../wire/strategy-fixture.js';
 
 const messages = [{ role: 'user', content: 'Hello' }];
@@ -286,16 +286,4 @@ test('what cannot be explained is said in the words of the API', async (t) => {
   assert.deepEqual([unknown.status, unknown.body.error.param], [400, 'x-gateway-policy']);
   const nobody = await ask({ model: 'r' }, '/explain', { 'x-gateway-provider': 'nobody' });
   assert.deepEqual([nobody.status, nobody.body.error.param], [400, 'x-gateway-provider']);
-});
-
-test('it answers below the prefix, with the ledger off as well', async (t) => {
-  const upstream = await startUpstream(t, failing(500, 'not to be asked'));
-  const { url } = await startGateway(t, {
-    prefix: '/some/where',
-    database: false,
-    providers: { lab: { type: 'openai-compatible', baseUrl: upstream.url } },
-    routes: { r: { targets: ['lab/m'] } },
-  });
-  assert.deepEqual(outline(await explained(url))[0], ['lab']);
-  assert.equal(upstream.seen.length, 0);
 });

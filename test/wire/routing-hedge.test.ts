@@ -195,11 +195,12 @@ test('both are slow: no third is asked, and the answer is the first that comes',
 });
 
 test('nobody else is asked when the first is fast, fails at once, or is the only one', async (t) => {
-  const fast = await routeOver(t, [{ script: json() }, { script: json() }], { hedge });
+  const unhurried = { hedge: { delay: '2s', maxShare: 1 } };
+  const fast = await routeOver(t, [{ script: json() }, { script: json() }], unhurried);
   await fast.ask();
   assert.deepEqual(fast.calls(), [1, 0]);
 
-  const failed = await routeOver(t, [{ script: failing(500, 'broken') }, { script: json() }], { hedge });
+  const failed = await routeOver(t, [{ script: failing(500, 'broken') }, { script: json() }], unhurried);
   await failed.ask();
   assert.deepEqual(failed.calls(), [1, 1]);
   await failed.gateway.exchanges(1);
@@ -236,7 +237,7 @@ test('with p95 the second is asked only once enough is known of the first, and t
   const response = await ask();
   assert.equal(response.headers.get('x-gateway-provider'), 'p2');
   const took = performance.now() - begin;
-  assert.ok(took >= 24 && took < 1_000, `${took} ms`);
+  assert.ok(took >= 24 && took < 1_900, `${took} ms`);
   assert.equal(calls()[1], before + 1);
   await gateway.exchanges(26);
 });

@@ -283,3 +283,16 @@ for (const streaming of [false, true]) {
     assert.deepEqual(counts(), [2, 2]);
   });
 }
+
+test('a 429 that comes late and asks for less does not shorten a cooldown', async (t) => {
+  const calls = held();
+  const { ask, row } = await routeOver(t, [{ script: calls.script }, { script: json() }]);
+  const asked = [ask(), ask()];
+  for (const seconds of ['60', '2']) {
+    failing(429, 'Slow', { 'retry-after': seconds })(await calls.next(), {} as never, {} as never);
+    await Promise.race(asked);
+  }
+  for (const answer of asked) assert.equal((await answer).headers.get('x-gateway-provider'), 'p2');
+  const [cooldown] = (await row('p1')).cooldowns;
+  assert.ok(Date.parse(cooldown?.until ?? '') - Date.now() > 50_000);
+});

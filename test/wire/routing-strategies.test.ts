@@ -57,10 +57,10 @@ test('cheapest learns how long the answers of each target are', async (t) => {
 });
 
 test('fastest asks each once, then the one that was quicker', async (t) => {
-  const slow = { script: answered({ afterMs: 150 }) };
+  const slow = { script: answered({ afterMs: 300 }) };
   const { gateway, whoInTurn, ask } = await setUpParts(
     t,
-    { slow, slower: { script: answered({ afterMs: 200 }) }, fast: {} },
+    { slow, slower: { script: answered({ afterMs: 400 }) }, fast: {} },
     { strategy: 'fastest' },
   );
   const answers = await whoInTurn(9);
@@ -70,10 +70,10 @@ test('fastest asks each once, then the one that was quicker', async (t) => {
 });
 
 test('fastest measures streams apart from whole answers', async (t) => {
-  const whole = answered({ afterMs: 150 });
+  const whole = answered({ afterMs: 300 });
   const streams = { script: mixed(sse(), whole) };
   const slowStreams = {
-    script: mixed((...args) => setTimeout(() => sse()(...args), 150), answered()),
+    script: mixed((...args) => setTimeout(() => sse()(...args), 300), answered()),
   };
   const { whoInTurn } = await setUpParts(t, { streams, slowStreams }, { strategy: 'fastest' });
   assert.deepEqual((await whoInTurn(5)).slice(2), Array(3).fill('slowStreams'));
