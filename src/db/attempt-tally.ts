@@ -20,7 +20,7 @@ export interface AttemptTally {
 
 const ANSWERED = 'answered';
 /** How tries end that were stopped through no fault of the target. */
-const STOPPED = new Set(['client_gone', 'shutdown', 'superseded']);
+const STOPPED = new Set(['client_gone', 'shutdown', 'superseded', 'hedge_lost']);
 
 /** An empty tally. */
 export function createAttemptTally(): AttemptTally {

@@ -30,15 +30,24 @@ export interface Setup extends GatewayOptions {
 /** A folder that goes when the test ends. */
 export function temporaryFolder(context: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'llm-gateway-'));
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  context.after(() => remove(folder));
   return folder;
+}
+
+function remove(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
 }
 
 export async function startGateway(context: TestContext, setup: Setup): Promise<RunningGateway> {
   const { prefix = '/ai', host, ...options } = setup;
-  const database = join(temporaryFolder(context), 'gateway.db');
+  const folder = mkdtempSync(join(tmpdir(), 'llm-gateway-'));
+  const database = join(folder, 'gateway.db');
   const app = Fastify({ forceCloseConnections: 'idle' });
-  context.after(() => app.close());
+  // In this order: the ledger would make a file that is gone anew.
+  context.after(async () => {
+    await app.close();
+    remove(folder);
+  });
   await host?.(app);
   // A try again is what the tests of it ask for.
   await app.register(gateway, { database: { path: database }, retries: 0, ...options, prefix });
