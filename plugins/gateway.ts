@@ -10,6 +10,7 @@ import explain from './explain.js';
 import forwarding from './forwarding.js';
 import health from './health.js';
 import openai from './openai.js';
+import openapi from './openapi.js';
 import persistence from './persistence.js';
 import routing from './routing.js';
 import { ownScope } from './scope.js';
@@ -41,6 +42,8 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   ownScope(app);
   if (!app.hasDecorator('httpErrors')) await app.register(sensible);
 
+  // First, because it sees only the routes that come after it.
+  await app.register(openapi);
   // Fastify closes the last registered first: connections, then exchanges, and the ledger at the end.
   await app.register(persistence, config);
   await app.register(exchange, config);

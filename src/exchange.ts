@@ -67,6 +67,7 @@ export function openExchange(opening: Opening): Exchange {
     usage: null,
     usageSource: 'none',
     costNano: null,
+    dearestCostNano: null,
     priceSource: null,
     attempts: [],
     queueUs: null,

@@ -147,6 +147,8 @@ export interface Exchange {
   usageSource: UsageSource;
   /** Computed from the target's price, integer nano-USD. */
   costNano: number | null;
+  /** What the dearest target that could have been tried would have cost, integer nano-USD. */
+  dearestCostNano: number | null;
   priceSource: string | null;
   attempts: Attempt[];
   /** Time spent waiting in a route's queue. */

@@ -15,6 +15,8 @@ export interface GatewayRouteConfig {
   scope: Scope | 'any' | 'none';
   /** Whether a request to this route is an exchange, and so leaves a record. */
   record: boolean;
+  /** What the route is for, in `/openapi.json`. */
+  summary?: string;
 }
 
 declare module 'fastify' {

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config.js';
+import { packageVersion } from '../version.js';
 import { parseCommand } from './arguments.js';
 import { helpText } from './commands.js';
 import { CommandError } from './failure.js';
@@ -34,11 +34,4 @@ function report(error: unknown): number {
   if (!(error instanceof CommandError)) throw error;
   process.stderr.write(`llm-gateway: ${error.message}\n`);
   return error.exitCode;
-}
-
-/** Through the package's own name: the file is at another distance from `src/` than from `dist/src/`. */
-function packageVersion(): string {
-  const text = readFileSync(new URL(import.meta.resolve('fastify-llm-gateway/package.json')), 'utf8');
-  const manifest: { version: string } = JSON.parse(text);
-  return manifest.version;
 }

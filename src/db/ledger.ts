@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Exchange } from '../exchange.js';
+import { TOO_MANY_POINTS, TooManyPointsError } from './board.js';
 import { LedgerUnavailableError, reportsOff } from './off.js';
 import { openWriter } from './open.js';
 import { createOutbox, type LedgerHealth, type LedgerLogger, type Outbox } from './outbox.js';
@@ -112,7 +113,7 @@ export function openLedger(options: LedgerOptions): Ledger {
     committed: outbox.committed,
     flush: () => closing ?? held(writer, outbox.flush),
     health: outbox.health,
-    reports: reportsOf(reader, () => closing !== null),
+    reports: reportsOf(reader, writer, () => closing !== null),
     close: () => {
       closing ??= held(writer, shutDown);
       return closing;
@@ -140,22 +141,34 @@ async function held<Result>(worker: StoreWorker, run: () => Promise<Result>): Pr
   }
 }
 
-function reportsOf(reader: StoreWorker, isClosed: () => boolean): Reports {
-  const ask: StoreWorker['ask'] = async (task, input) => {
-    if (isClosed()) throw new LedgerUnavailableError('it is closed');
-    try {
-      return await held(reader, () => reader.ask(task, input));
-    } catch (error) {
-      throw error instanceof StoreError && error.code !== ''
-        ? new LedgerUnavailableError(error.message)
-        : error;
-    }
-  };
+function reportsOf(reader: StoreWorker, writer: StoreWorker, isClosed: () => boolean): Reports {
+  const askOf =
+    (worker: StoreWorker): StoreWorker['ask'] =>
+    async (task, input) => {
+      if (isClosed()) throw new LedgerUnavailableError('it is closed');
+      try {
+        return await held(worker, () => worker.ask(task, input));
+      } catch (error) {
+        throw explained(error);
+      }
+    };
+  const ask = askOf(reader);
   return {
     totals: (query) => ask('totals', query),
     exchanges: (query) => ask('exchanges', query),
     exchange: (id) => ask('exchange', id),
+    sessions: (query) => ask('sessions', query),
+    export: (query) => ask('export', query),
+    text: (question) => ask('text', question),
+    remove: (id) => askOf(writer)('remove', id),
   };
+}
+
+function explained(error: unknown): unknown {
+  if (!(error instanceof StoreError) || error.code === '') return error;
+  return error.code === TOO_MANY_POINTS
+    ? new TooManyPointsError()
+    : new LedgerUnavailableError(error.message);
 }
 
 /** The ledger of a gateway without a database: it takes everything and keeps nothing. */

@@ -20,5 +20,13 @@ export function reportsOff(): Reports {
   const off = async () => {
     throw new LedgerOffError();
   };
-  return { totals: off, exchanges: off, exchange: off };
+  return {
+    totals: off,
+    exchanges: off,
+    exchange: off,
+    sessions: off,
+    export: off,
+    text: off,
+    remove: off,
+  };
 }

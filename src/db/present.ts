@@ -2,7 +2,8 @@ import type { ExchangeDetail, ExchangeSummary } from './answers.js';
 import type { attempts, exchanges } from './schema.js';
 import { tokenCounts, toMs, toUsd } from './units.js';
 
-type ExchangeRecord = typeof exchanges.$inferSelect;
+/** A row of the exchanges. */
+export type ExchangeRecord = typeof exchanges.$inferSelect;
 type AttemptRecord = typeof attempts.$inferSelect;
 
 /** A row as the API shows it in lists. */
@@ -37,6 +38,7 @@ export function summary(row: ExchangeRecord): ExchangeSummary {
     usage_source: row.usageSource,
     cost_usd: toUsd(row.costNano),
     provider_cost_usd: toUsd(row.providerCostNano),
+    dearest_cost_usd: toUsd(row.dearestCostNano),
     price_source: row.priceSource,
     attempts: row.attempts,
     queue_ms: toMs(row.queueUs),

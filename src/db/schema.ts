@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import {
   blob,
   index,
@@ -10,62 +11,75 @@ import {
 } from 'drizzle-orm/sqlite-core';
 import type { EndReason, Outcome, UsageSource } from '../exchange.js';
 
+/** Which dimensions a summary keeps: `target` the provider and the model, the others the one they name. */
+export type View = 'target' | 'route' | 'key';
+
 /**
  * One row per exchange, written once at its end. Instants are epoch milliseconds, durations microseconds,
  * money nano-USD. `id` is a UUIDv7, so its unique index is the time index too.
  */
-export const exchanges = sqliteTable('exchanges', {
-  seq: integer('seq').primaryKey(),
-  id: text('id').notNull().unique(),
-  startedAt: integer('started_at').notNull(),
-  correlationId: text('correlation_id'),
-  key: text('key'),
-  session: text('session'),
-  method: text('method').notNull(),
-  endpoint: text('endpoint').notNull(),
-  streaming: integer('streaming', { mode: 'boolean' }).notNull(),
-  requestedModel: text('requested_model'),
-  route: text('route'),
-  policy: text('policy'),
-  strategy: text('strategy'),
-  complexity: real('complexity'),
-  tier: text('tier'),
-  provider: text('provider'),
-  model: text('model'),
-  responseModel: text('response_model'),
-  upstreamResponseId: text('upstream_response_id'),
-  status: integer('status'),
-  upstreamStatus: integer('upstream_status'),
-  outcome: text('outcome').$type<Outcome>().notNull(),
-  endReason: text('end_reason').$type<EndReason>().notNull(),
-  errorCode: text('error_code'),
-  errorMessage: text('error_message'),
-  finishReason: text('finish_reason'),
-  inputUncachedTokens: integer('input_uncached_tokens'),
-  cacheReadTokens: integer('cache_read_tokens'),
-  cacheWriteTokens: integer('cache_write_tokens'),
-  outputTextTokens: integer('output_text_tokens'),
-  reasoningTokens: integer('reasoning_tokens'),
-  audioTokens: integer('audio_tokens'),
-  usageSource: text('usage_source').$type<UsageSource>().notNull(),
-  costNano: integer('cost_nano'),
-  providerCostNano: integer('provider_cost_nano'),
-  priceSource: text('price_source'),
-  attempts: integer('attempts').notNull(),
-  queueUs: integer('queue_us'),
-  connectUs: integer('connect_us'),
-  headersUs: integer('headers_us'),
-  firstContentUs: integer('first_content_us'),
-  lastByteUs: integer('last_byte_us'),
-  commitUs: integer('commit_us'),
-  totalUs: integer('total_us'),
-  overheadUs: integer('overhead_us'),
-  lagUs: integer('lag_us'),
-  bytesIn: integer('bytes_in'),
-  bytesOut: integer('bytes_out'),
-  chunks: integer('chunks'),
-  largestGapUs: integer('largest_gap_us'),
-});
+export const exchanges = sqliteTable(
+  'exchanges',
+  {
+    seq: integer('seq').primaryKey(),
+    id: text('id').notNull().unique(),
+    startedAt: integer('started_at').notNull(),
+    correlationId: text('correlation_id'),
+    key: text('key'),
+    session: text('session'),
+    method: text('method').notNull(),
+    endpoint: text('endpoint').notNull(),
+    streaming: integer('streaming', { mode: 'boolean' }).notNull(),
+    requestedModel: text('requested_model'),
+    route: text('route'),
+    policy: text('policy'),
+    strategy: text('strategy'),
+    complexity: real('complexity'),
+    tier: text('tier'),
+    provider: text('provider'),
+    model: text('model'),
+    responseModel: text('response_model'),
+    upstreamResponseId: text('upstream_response_id'),
+    status: integer('status'),
+    upstreamStatus: integer('upstream_status'),
+    outcome: text('outcome').$type<Outcome>().notNull(),
+    endReason: text('end_reason').$type<EndReason>().notNull(),
+    errorCode: text('error_code'),
+    errorMessage: text('error_message'),
+    finishReason: text('finish_reason'),
+    inputUncachedTokens: integer('input_uncached_tokens'),
+    cacheReadTokens: integer('cache_read_tokens'),
+    cacheWriteTokens: integer('cache_write_tokens'),
+    outputTextTokens: integer('output_text_tokens'),
+    reasoningTokens: integer('reasoning_tokens'),
+    audioTokens: integer('audio_tokens'),
+    usageSource: text('usage_source').$type<UsageSource>().notNull(),
+    costNano: integer('cost_nano'),
+    providerCostNano: integer('provider_cost_nano'),
+    /** What the dearest target that the route could have used would have cost. */
+    dearestCostNano: integer('dearest_cost_nano'),
+    priceSource: text('price_source'),
+    attempts: integer('attempts').notNull(),
+    queueUs: integer('queue_us'),
+    connectUs: integer('connect_us'),
+    headersUs: integer('headers_us'),
+    firstContentUs: integer('first_content_us'),
+    lastByteUs: integer('last_byte_us'),
+    commitUs: integer('commit_us'),
+    totalUs: integer('total_us'),
+    overheadUs: integer('overhead_us'),
+    lagUs: integer('lag_us'),
+    bytesIn: integer('bytes_in'),
+    bytesOut: integer('bytes_out'),
+    chunks: integer('chunks'),
+    largestGapUs: integer('largest_gap_us'),
+  },
+  (table) => [
+    index('exchanges_session').on(table.session, table.id).where(sql`session is not null`),
+    // A few percent of the rows, and the ones that are searched for.
+    index('exchanges_notable').on(table.id).where(sql`outcome <> 'ok'`),
+  ],
+);
 
 /** One row per try or skip of an exchange. */
 export const attempts = sqliteTable(
@@ -134,8 +148,50 @@ export const sessions = sqliteTable(
     firstAt: integer('first_at').notNull(),
     lastAt: integer('last_at').notNull(),
   },
-  (table) => [uniqueIndex('sessions_key_id').on(table.key, table.id)],
+  (table) => [
+    uniqueIndex('sessions_key_id').on(table.key, table.id),
+    index('sessions_last_at').on(table.lastAt),
+  ],
 );
+
+/** What rollups are by, and what they sum. */
+const rollupColumns = () => ({
+  route: text('route').notNull(),
+  provider: text('provider').notNull(),
+  model: text('model').notNull(),
+  key: text('key').notNull(),
+  outcome: text('outcome').$type<Outcome>().notNull(),
+  streaming: integer('streaming', { mode: 'boolean' }).notNull(),
+  exchanges: integer('exchanges').notNull(),
+  inputUncachedTokens: integer('input_uncached_tokens'),
+  cacheReadTokens: integer('cache_read_tokens'),
+  cacheWriteTokens: integer('cache_write_tokens'),
+  outputTextTokens: integer('output_text_tokens'),
+  reasoningTokens: integer('reasoning_tokens'),
+  audioTokens: integer('audio_tokens'),
+  /** Exchanges with at least one known token count. */
+  usageKnown: integer('usage_known').notNull(),
+  costNano: integer('cost_nano'),
+  costKnown: integer('cost_known').notNull(),
+  providerCostNano: integer('provider_cost_nano'),
+  bytesIn: integer('bytes_in'),
+  bytesOut: integer('bytes_out'),
+  totalUs: integer('total_us'),
+  totalHistogram: blob('total_histogram', { mode: 'buffer' }).notNull(),
+  firstContentHistogram: blob('first_content_histogram', { mode: 'buffer' }).notNull(),
+  /** The dearest target's cost less the actual, over the exchanges that know both. */
+  savingsNano: integer('savings_nano'),
+  savingsKnown: integer('savings_known').notNull().default(0),
+  /** Output tokens of streams, and the time from their first content to their last byte. */
+  streamedTokens: integer('streamed_tokens'),
+  streamedUs: integer('streamed_us'),
+  /**
+   * JSON: how many exchanges for each `outcome/end_reason`, and how many attempts for each `decision/reason`. Attempts
+   * are counted at the provider and model they were made at, which need not be those that ended their exchange; the
+   * other dimensions are those of the exchange.
+   */
+  counts: text('counts').notNull().default('{}'),
+});
 
 /**
  * Sums per hour and dimension, kept in the transaction that writes the rows they sum. Dimensions are never null
@@ -147,65 +203,47 @@ export const rollups = sqliteTable(
   {
     /** Start of the hour, epoch milliseconds. */
     hour: integer('hour').notNull(),
-    route: text('route').notNull(),
-    provider: text('provider').notNull(),
-    model: text('model').notNull(),
-    key: text('key').notNull(),
-    outcome: text('outcome').$type<Outcome>().notNull(),
-    streaming: integer('streaming', { mode: 'boolean' }).notNull(),
-    exchanges: integer('exchanges').notNull(),
-    inputUncachedTokens: integer('input_uncached_tokens'),
-    cacheReadTokens: integer('cache_read_tokens'),
-    cacheWriteTokens: integer('cache_write_tokens'),
-    outputTextTokens: integer('output_text_tokens'),
-    reasoningTokens: integer('reasoning_tokens'),
-    audioTokens: integer('audio_tokens'),
-    /** Exchanges with at least one known token count. */
-    usageKnown: integer('usage_known').notNull(),
-    costNano: integer('cost_nano'),
-    costKnown: integer('cost_known').notNull(),
-    providerCostNano: integer('provider_cost_nano'),
-    bytesIn: integer('bytes_in'),
-    bytesOut: integer('bytes_out'),
-    totalUs: integer('total_us'),
-    totalHistogram: blob('total_histogram', { mode: 'buffer' }).notNull(),
-    firstContentHistogram: blob('first_content_histogram', { mode: 'buffer' }).notNull(),
+    ...rollupColumns(),
   },
-  (table) => [
-    primaryKey({
-      columns: [
-        table.hour,
-        table.route,
-        table.provider,
-        table.model,
-        table.key,
-        table.outcome,
-        table.streaming,
-      ],
-    }),
+  ({ hour, route, provider, model, key, outcome, streaming }) => [
+    primaryKey({ columns: [hour, route, provider, model, key, outcome, streaming] }),
+  ],
+);
+
+/** The same per minute, for the last 48 hours. */
+export const minuteRollups = sqliteTable(
+  'minute_rollups',
+  {
+    /** Start of the minute, epoch milliseconds. */
+    minute: integer('minute').notNull(),
+    ...rollupColumns(),
+  },
+  ({ minute, route, provider, model, key, outcome, streaming }) => [
+    primaryKey({ columns: [minute, route, provider, model, key, outcome, streaming] }),
   ],
 );
 
 /**
- * The same for attempts, by their own provider and model: those of the exchange are of the target that ended it, and
- * a provider that never does would not be seen. Reasons are a bounded set, so they can be a dimension.
+ * Rollups summed up over the dimensions that a view leaves out, so that a month of hours is thousands of rows and not
+ * a million. They hold nothing that the rollups do not, packed: see `packed.ts`. A table without rowids (migration
+ * 0004), so that the hours of one view lie together.
  */
-export const attemptRollups = sqliteTable(
-  'attempt_rollups',
+export const summaries = sqliteTable(
+  'summaries',
   {
-    /** Start of the hour in which the exchange started, epoch milliseconds. */
-    hour: integer('hour').notNull(),
+    /** Length of the span that is summed, milliseconds. */
+    step: integer('step').notNull(),
+    view: text('view').$type<View>().notNull(),
+    /** Start of the span, epoch milliseconds. */
+    at: integer('at').notNull(),
     route: text('route').notNull(),
     provider: text('provider').notNull(),
     model: text('model').notNull(),
-    decision: text('decision').$type<'sent' | 'skipped'>().notNull(),
-    reason: text('reason').notNull(),
-    attempts: integer('attempts').notNull(),
-    totalUs: integer('total_us'),
+    key: text('key').notNull(),
+    counts: text('counts').notNull(),
+    figures: blob('figures', { mode: 'buffer' }).notNull(),
   },
-  (table) => [
-    primaryKey({
-      columns: [table.hour, table.route, table.provider, table.model, table.decision, table.reason],
-    }),
+  ({ step, view, at, route, provider, model, key }) => [
+    primaryKey({ columns: [step, view, at, route, provider, model, key] }),
   ],
 );

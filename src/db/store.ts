@@ -1,8 +1,20 @@
 import type { Database } from 'better-sqlite3';
 import { openReader, openWriter, type Synchronous, whileBusy } from './open.js';
 import { type Place, placeOf } from './place.js';
-import { createReports } from './read.js';
-import type { ExchangeDetail, ExchangePage, ExchangeQuery, Reports, Totals, TotalsQuery } from './reports.js';
+import { createReports, type ReadReports } from './read.js';
+import { prepareRemoval } from './removal.js';
+import type {
+  ExchangeDetail,
+  ExchangePage,
+  ExchangeQuery,
+  ExportPart,
+  ExportQuery,
+  Question,
+  SessionPage,
+  SessionQuery,
+  Totals,
+  TotalsQuery,
+} from './reports.js';
 import { type Batch, prepareWriter, type Written } from './writer.js';
 
 /** What a thread of the ledger is for. `both`: a database in memory is seen by one connection only. */
@@ -22,6 +34,11 @@ export interface TaskTypes {
   totals: { input: TotalsQuery; output: Totals };
   exchanges: { input: ExchangeQuery; output: ExchangePage };
   exchange: { input: string; output: ExchangeDetail | null };
+  sessions: { input: SessionQuery; output: SessionPage };
+  export: { input: ExportQuery; output: ExportPart };
+  text: { input: Question; output: string };
+  /** Removes an exchange by its id. */
+  remove: { input: string; output: boolean };
   /** Folds the write-ahead log in and closes the database. */
   close: { input: null; output: undefined };
 }
@@ -42,7 +59,8 @@ interface Connection {
   client: Database;
   place: Place;
   write: ReturnType<typeof prepareWriter> | null;
-  reports: Reports | null;
+  remove: ReturnType<typeof prepareRemoval> | null;
+  reports: ReadReports | null;
 }
 
 /**
@@ -59,6 +77,7 @@ export function createStore(options: StoreOptions): Tasks {
       client,
       place: placeOf(path),
       write: role === 'read' ? null : prepareWriter(client),
+      remove: role === 'read' ? null : prepareRemoval(client),
       reports: role === 'write' ? null : createReports(client),
     };
   }
@@ -92,7 +111,15 @@ export function createStore(options: StoreOptions): Tasks {
     return { place, written: writeRows(batch) };
   }
 
-  async function report<Result>(run: (reports: Reports) => Promise<Result>): Promise<Result> {
+  function remove(id: string): boolean {
+    try {
+      return whileBusy(() => connection().remove?.(id) ?? false, BUSY_MS);
+    } catch (error) {
+      throw distrust(error);
+    }
+  }
+
+  async function report<Result>(run: (reports: ReadReports) => Promise<Result>): Promise<Result> {
     try {
       const { reports } = connection();
       if (reports === null) throw new Error('this thread of the ledger only writes');
@@ -115,6 +142,10 @@ export function createStore(options: StoreOptions): Tasks {
     totals: (query) => report((reports) => reports.totals(query)),
     exchanges: (query) => report((reports) => reports.exchanges(query)),
     exchange: (id) => report((reports) => reports.exchange(id)),
+    sessions: (query) => report((reports) => reports.sessions(query)),
+    export: (query) => report((reports) => reports.export(query)),
+    text: (question) => report((reports) => reports.text(question)),
+    remove,
     close() {
       try {
         if (role !== 'read') current?.client.pragma('wal_checkpoint(truncate)');

@@ -1,97 +1,67 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
-import { drizzle } from 'drizzle-orm/better-sqlite3';
-import { type AttemptPart, prepareAttemptRollupSums, prepareAttemptRowSums } from './attempt-sums.js';
-import { type Part, prepareRollupSums, prepareRowSums, registerHistograms } from './partials.js';
-import type { Dimension, Group, Totals, TotalsQuery, Window } from './reports.js';
-import { hourOf, nextHour } from './rollups.js';
-import { idRange, prepareSlices } from './slices.js';
-import { createTally, type Tally } from './tally.js';
+import { createBoard } from './board.js';
+import type { Totals, TotalsQuery, Window } from './reports.js';
+import { prepareExtent, readRollups, type Source } from './sources.js';
+import { ceilTo, floorTo, HOUR_MS, MINUTE_MS } from './spans.js';
+import { DIMENSIONS, viewFor } from './views.js';
 
-/** Rollups of this span are read at once, then other work has its turn. */
-const STEP_MS = 7 * 86_400_000;
+/** What is read at once, before other work of the thread has its turn: some thousand rows of a summary, */
+const SUMMARY_SPANS = 1000;
+/** and of the rollups, of which one hour may have thousands, a few hours. */
+const ROLLUP_SPANS = 12;
 
-/** Sums over a window, exact: whole hours from the rollups, the edges from the rows. */
+/**
+ * Sums over a window, whole hours by the hour and the rest by the minute. They do not depend on rows, which retention
+ * and deletions remove.
+ */
 export function prepareTotals(client: Database): (query: TotalsQuery) => Promise<Totals> {
-  registerHistograms(client);
-  const db = drizzle(client);
-  const slices = prepareSlices(client);
-  const extent = client
-    .prepare<[], [number | null, number | null]>(
-      'select (select min(hour) from rollups), (select max(hour) from rollups)',
-    )
-    .raw();
+  return async (query) => {
+    const { window, groupBy, filter = {}, step } = query;
+    const board = createBoard(query);
+    const filtered = DIMENSIONS.filter((name) => filter[name] !== undefined);
+    const view = viewFor([...groupBy, ...filtered]);
 
-  return async ({ window, groupBy }) => {
-    const result = createResult(groupBy);
-    const { hours, edges } = cut(window);
-
-    const ofRows = prepareRowSums(db, groupBy);
-    const ofAttempts = prepareAttemptRowSums(db, groupBy);
-    for (const edge of edges) {
-      for await (const range of slices(idRange(edge.since, edge.until))) {
-        ofRows.all({ ...range, ...edge }).forEach(result.add);
-        ofAttempts.all({ ...range, ...edge }).forEach(result.addAttempts);
+    for (const part of partsOf(window, step)) {
+      const source: Source = { step: part.step, view };
+      const read = readRollups(client, source, filter);
+      for (const chunk of chunksOf(client, source, part)) {
+        read(chunk, board.add);
+        await nextTurn();
       }
     }
-
-    const ofRollups = prepareRollupSums(db, groupBy);
-    const ofAttemptRollups = prepareAttemptRollupSums(db, groupBy);
-    const [first, last] = extent.get() ?? [null, null];
-    const until = Math.min(hours.until, (last ?? -1) + 1);
-    for (let since = Math.max(hours.since, first ?? 0); since < until; since += STEP_MS) {
-      const step = { since, until: Math.min(since + STEP_MS, until) };
-      ofRollups.all(step).forEach(result.add);
-      ofAttemptRollups.all(step).forEach(result.addAttempts);
-      await nextTurn();
-    }
-    return result.finish();
+    return board.finish();
   };
 }
 
-/** Whole hours inside a window, and what is left of it at either end. */
-export function cut(window: Window): { hours: Window; edges: Window[] } {
-  const hours = { since: nextHour(window.since), until: hourOf(window.until) };
-  if (hours.since >= hours.until) return { hours: { since: 0, until: 0 }, edges: [window] };
-  const edges = [
-    { since: window.since, until: hours.since },
-    { since: hours.until, until: window.until },
+/** A window whose sums are stored by spans of `step` milliseconds. */
+interface Part extends Window {
+  step: number;
+}
+
+/** What of a window is read by the hour, and what by the minute. A series of minutes needs all of it by the minute. */
+export function partsOf(window: Window, step = HOUR_MS): Part[] {
+  const hours = {
+    since: ceilTo(HOUR_MS, window.since),
+    until: floorTo(HOUR_MS, window.until),
+    step: HOUR_MS,
+  };
+  if (step < HOUR_MS || hours.since >= hours.until) return [{ ...window, step: MINUTE_MS }];
+  const parts = [
+    { since: window.since, until: hours.since, step: MINUTE_MS },
+    hours,
+    { since: hours.until, until: window.until, step: MINUTE_MS },
   ];
-  return { hours, edges: edges.filter(({ since, until }) => since < until) };
+  return parts.filter(({ since, until }) => since < until);
 }
 
-type Names = Record<Dimension, string>;
-
-function createResult(groupBy: Dimension[]) {
-  const totals = createTally();
-  const groups = new Map<string, { keys: Pick<Group, Dimension>; tally: Tally }>();
-
-  const talliesOf = (part: Names): Tally[] => {
-    if (groupBy.length === 0) return [totals];
-    const name = JSON.stringify(groupBy.map((dimension) => part[dimension]));
-    let group = groups.get(name);
-    if (!group) {
-      group = { keys: keysOf(part, groupBy), tally: createTally() };
-      groups.set(name, group);
-    }
-    return [totals, group.tally];
-  };
-
-  return {
-    add(part: Part) {
-      for (const tally of talliesOf(part)) tally.add(part);
-    },
-    addAttempts(part: AttemptPart) {
-      for (const tally of talliesOf(part)) tally.addAttempts(part);
-    },
-    finish(): Totals {
-      const data = [...groups.values()].map(({ keys, tally }) => ({ ...keys, ...tally.counters() }));
-      data.sort((left, right) => right.exchanges - left.exchanges || right.attempts - left.attempts);
-      return { totals: totals.counters(), data };
-    },
-  };
-}
-
-function keysOf(part: Names, groupBy: Dimension[]): Pick<Group, Dimension> {
-  return Object.fromEntries(groupBy.map((dimension) => [dimension, part[dimension] || null]));
+/** The parts of a window in which there is something, in pieces. */
+function* chunksOf(client: Database, source: Source, window: Window): IterableIterator<Window> {
+  const extent = prepareExtent(client, source)();
+  if (extent === null) return;
+  const length = source.step * (source.view === null ? ROLLUP_SPANS : SUMMARY_SPANS);
+  const until = Math.min(window.until, extent.last + source.step);
+  for (let since = Math.max(window.since, extent.first); since < until; since += length) {
+    yield { since, until: Math.min(since + length, until) };
+  }
 }

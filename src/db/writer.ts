@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { prepareAttemptRollups, type StoredRows } from './attempt-rollups.js';
+import type { StoredRows } from './deltas.js';
 import { type Payload, preparePayloads } from './payloads.js';
 import type { Entry } from './queue.js';
 import { prepareRollups } from './rollups.js';
@@ -50,7 +50,6 @@ export function prepareWriter(client: Database): (batch: Batch) => Written {
   const savePayloads = preparePayloads(client);
   const saveSessions = prepareSessions(client);
   const saveRollups = prepareRollups(client);
-  const saveAttemptRollups = prepareAttemptRollups(client);
 
   const insert = ({ exchange, attempts: tries, payloads }: Parcel): StoredRows => {
     const seq = insertExchange(exchange);
@@ -81,8 +80,7 @@ export function prepareWriter(client: Database): (batch: Batch) => Written {
     }
     const rows = stored.map(({ exchange }) => exchange);
     saveSessions(rows);
-    saveRollups(rows);
-    saveAttemptRollups(stored);
+    saveRollups(stored);
     return { written: parcels.length - refused, refused, reason };
   });
   return (batch) => write.immediate(batch);

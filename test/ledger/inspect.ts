@@ -21,7 +21,11 @@ export async function inspect(path: string): Promise<Inspection> {
   const [sums] = query(path, 'select sum(exchanges) as exchanges, sum(total_us) as total from rollups');
   const [truth] = query(path, 'select count(*) as exchanges, sum(total_us) as total from exchanges');
   assert.deepEqual(sums, truth);
-  const [attempts] = query(path, 'select sum(attempts) as attempts from attempt_rollups');
+  const [attempts] = query(
+    path,
+    `select coalesce(sum(each.value), 0) as attempts from rollups, json_each(counts) each
+     where each.key like 'sent/%' or each.key like 'skipped/%'`,
+  );
   assert.deepEqual(attempts, query(path, 'select count(*) as attempts from attempts')[0]);
   const rows = query<{ id: string }>(path, 'select id from exchanges');
   return { stored: new Set(rows.map(({ id }) => id)), openMs };
