@@ -6,7 +6,7 @@ import { tokenCounts, toUsd } from './units.js';
 
 const ANSWERED = 'answered';
 /** How tries end that were stopped through no fault of the target. */
-const STOPPED = new Set(['client_gone', 'shutdown', 'superseded']);
+const STOPPED = new Set(['client_gone', 'shutdown', 'superseded', 'hedge_lost']);
 
 /** What the API shows of a cell. */
 export function countersOf(cell: Cell): Counters {
