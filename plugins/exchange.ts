@@ -7,10 +7,11 @@ import { onClosed } from '../src/departure.js';
 import { shuttingDown } from '../src/errors.js';
 import { cancel, type Exchange } from '../src/exchange.js';
 import { createExchanges } from '../src/live.js';
+import { type CaptureOptions, createCapturing } from '../src/payloads/capture.js';
 import '../src/types.js';
 
 /** Options of the exchange plugin; a parsed `Config` fits. */
-export type ExchangeOptions = Pick<Config, 'drainTimeout'>;
+export type ExchangeOptions = Pick<Config, 'drainTimeout'> & CaptureOptions;
 
 const MAX_ID = 128;
 const printable = /^[\x21-\x7e]+$/;
@@ -20,7 +21,7 @@ const printable = /^[\x21-\x7e]+$/;
  * on `onResponse`, or when the connection closes first. Decorates `app.gatewayExchanges` and `request.exchange`.
  */
 async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): Promise<void> {
-  const exchanges = createExchanges(app.gatewayLedger);
+  const exchanges = createExchanges(app.gatewayLedger, createCapturing(options));
   // Counted in segments: a parameter in the prefix is as long as its value.
   const prefixDepth = app.prefix.split('/').filter((segment) => segment !== '').length;
 

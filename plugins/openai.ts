@@ -40,6 +40,7 @@ async function openaiPlugin(instance: FastifyInstance, options: OpenaiOptions): 
     if (exchange !== null) {
       exchange.receivedUs = sinceStart(exchange);
       exchange.bytesIn = bytes.length;
+      app.gatewayExchanges.capture(exchange, bytes);
     }
     request.gatewayBody = bytes;
     try {

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Ledger } from './db/ledger.js';
 import { cancel, type Ending, type Exchange, finish, type Opening, openExchange } from './exchange.js';
 import { createLagSampler } from './lag.js';
+import type { Capturing } from './payloads/capture.js';
 
 /** How long after the drain deadline a told-to-stop answer may take to reach its client, in milliseconds. */
 const LAST_WORDS_MS = 500;
@@ -14,11 +15,15 @@ export interface Exchanges {
   readonly draining: boolean;
   /** Opens an exchange whose answer leaves through `response`. */
   open(opening: Opening, response: ServerResponse): Exchange;
+  /** Keeps the request body of an exchange whose caller is known, if it may have to be stored. */
+  capture(exchange: Exchange, request: Buffer): void;
   /**
    * Completes the record and hands it to the ledger, unless it was sealed before. Only the first call for an exchange
    * has an effect.
    */
   settle(exchange: Exchange, ending: Ending): void;
+  /** Calls `listener` with every exchange that is over, until the function it returns is called. It must not throw. */
+  onSettled(listener: (exchange: Exchange) => void): () => void;
   /**
    * Waits up to `timeoutMs` milliseconds for the live exchanges, then tells the rest to stop. Resolves when
    * every one is settled.
@@ -27,10 +32,11 @@ export interface Exchanges {
 }
 
 /** Keeps the live exchanges and records each of them exactly once. */
-export function createExchanges(ledger: Ledger): Exchanges {
+export function createExchanges(ledger: Ledger, capturing: Capturing | null = null): Exchanges {
   const live = new Map<Exchange, ServerResponse>();
   const sealed = new WeakSet<Exchange>();
   const lag = createLagSampler(() => live.size > 0);
+  const listeners = new Set<(exchange: Exchange) => void>();
   let onEmpty: (() => void) | null = null;
   let draining = false;
 
@@ -53,7 +59,10 @@ export function createExchanges(ledger: Ledger): Exchanges {
   function record(exchange: Exchange, ending: Ending): void {
     exchange.lagUs = lag.since(exchange.startTick);
     finish(exchange, ending);
-    ledger.record(exchange);
+    const payloads = exchange.capture?.end(exchange);
+    exchange.capture = null;
+    ledger.record(exchange, payloads);
+    for (const listener of listeners) listener(exchange);
   }
 
   function empty(timeoutMs: number): Promise<void> {
@@ -85,7 +94,14 @@ export function createExchanges(ledger: Ledger): Exchanges {
       lag.wake();
       return exchange;
     },
+    capture(exchange, request) {
+      exchange.capture = capturing?.begin(exchange.key, request) ?? null;
+    },
     settle,
+    onSettled(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     async drain(timeoutMs) {
       draining = true;
       await empty(timeoutMs);

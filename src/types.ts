@@ -6,7 +6,7 @@ import type { Router } from './routing/router.js';
 import type { Upstream } from './upstream/forward.js';
 
 /** What an API key may be used for. */
-export type Scope = 'proxy' | 'read';
+export type Scope = 'proxy' | 'read' | 'admin';
 
 /** What a route of the gateway says about itself in its `config`. */
 export interface GatewayRouteConfig {

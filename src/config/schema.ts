@@ -34,6 +34,8 @@ const ModelId = Type.String({
 const Target = Type.String({ pattern: '^[^/\\s]+/\\S+$', expects: 'a target written provider/model' });
 const Strategy = Type.Enum(['priority', 'cheapest', 'fastest', 'round-robin', 'weighted', 'complexity']);
 
+const Capture = Type.Enum(['none', 'errors', 'all']);
+
 const Server = Type.Object(
   {
     host: Type.Optional(Text),
@@ -48,7 +50,14 @@ const Database = Type.Object(
   {
     path: Type.Optional(Text),
     durability: Type.Optional(Type.Enum(['relaxed', 'strict'])),
-    capture: Type.Optional(Type.Enum(['none', 'errors', 'all'])),
+    capture: Type.Optional(Capture),
+    captureEvents: Type.Optional(Type.Boolean()),
+    maxPayload: Type.Optional(Bytes),
+    redact: Type.Optional(
+      Type.Array(
+        Type.String({ pattern: '^[^.]+(\\.[^.]+)*$', expects: 'a path such as messages.*.content' }),
+      ),
+    ),
     retention: Type.Optional(
       Type.Object(
         {
@@ -85,6 +94,7 @@ const Key = Type.Object(
     limits: Type.Optional(Limits),
     budget: Type.Optional(Type.Object({ usd: Usd, per: Type.Enum(['day', 'week', 'month']) }, closed)),
     policy: Type.Optional(Name),
+    capture: Type.Optional(Capture),
   },
   closed,
 );
@@ -171,6 +181,7 @@ const Route = Type.Object(
     queue: Type.Optional(
       Type.Object({ maxWait: Type.Optional(Duration), maxSize: Type.Optional(Count) }, closed),
     ),
+    capture: Type.Optional(Capture),
   },
   closed,
 );
@@ -217,5 +228,7 @@ export type ProviderOptions = Type.Static<typeof Provider>;
 export type ModelOptions = Type.Static<typeof Model>;
 /** A price as written, in USD. */
 export type PriceOptions = Type.Static<typeof Price>;
+/** The `database` as written, when it is not false. */
+export type DatabaseOptions = Type.Static<typeof Database>;
 /** A duration as written. */
 export type DurationOption = Type.Static<typeof Duration>;

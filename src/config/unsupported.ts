@@ -18,12 +18,9 @@ const nonEmpty: Refused = (value) =>
  * `*` is any name or index. Whoever implements a feature deletes its line.
  */
 const unsupported: readonly (readonly [pattern: string, refused: Refused])[] = [
-  ['database.capture', otherThan('none')],
-  ['database.retention', always],
   ['keys.*.limits', always],
   ['keys.*.budget', always],
   ['keys.*.policy', always],
-  ['keys.*.scopes.*', is('admin')],
   ['providers.*.limits', always],
   ['providers.*.breaker', always],
   ['providers.*.discover', is(true)],

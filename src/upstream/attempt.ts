@@ -34,6 +34,7 @@ export type Result = { answer: Answer } | { failure: Failure };
 /** One try at one target. Resolves at the commit point with the answer, or before it with the failure. */
 export async function attempt(work: Work, record: Attempt): Promise<Result> {
   const { exchange } = work;
+  exchange.capture?.restart('body');
   const controller = new AbortController();
   let timedOut: EndReason | null = null;
   let relay: Relay | null = null;
@@ -55,6 +56,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     record.rateLimit = rateLimitSnapshot(response.headers);
     if (response.status >= 400 && response.status < 600) {
       const body = await readAll(response.body, MAX_ERROR_BYTES);
+      exchange.capture?.answer(body);
       return { failure: { kind: 'answer', status: response.status, headers: response.headers, body } };
     }
     if (!isEventStream(response)) return await takeWhole(work, record, response, timers);
@@ -87,6 +89,7 @@ async function takeWhole(
   timers.content();
   const body = await readAll(response.body, MAX_ANSWER_BYTES, timers.activity);
   timers.clear();
+  work.exchange.capture?.answer(body);
   const answer = parseObject(body);
   if (answer === null || !isSuccess(response)) {
     const what = answer === null ? 'something that is not a JSON object' : 'neither an answer nor an error';
@@ -109,12 +112,14 @@ async function takeWhole(
 function openRelay(work: Work, record: Attempt, body: Readable, timers: Timers): Relay {
   const { exchange } = work;
   const tap = createTap({ stripUsage: work.stripUsage });
+  exchange.capture?.restart('events');
   let lastUs: number | null = null;
   let largestGapUs: number | null = null;
   return createRelay(body, {
     tap,
     timers,
-    onRead() {
+    onRead(chunk) {
+      exchange.capture?.piece(chunk);
       const now = sinceStart(exchange);
       if (lastUs !== null) largestGapUs = Math.max(largestGapUs ?? 0, now - lastUs);
       lastUs = now;

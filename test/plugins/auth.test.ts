@@ -6,8 +6,8 @@ import { type Exchange, openExchange } from '../../src/exchange.js';
 import type { GatewayRouteConfig } from '../../src/types.js';
 
 const keys: AuthOptions['keys'] = [
-  { name: 'web', key: 'web-key-0123456789', scopes: ['proxy'], routes: ['fast'] },
-  { name: 'ops', key: 'ops-key-0123456789', scopes: ['read'], routes: null },
+  { name: 'web', key: 'web-key-0123456789', scopes: ['proxy'], routes: ['fast'], capture: null },
+  { name: 'ops', key: 'ops-key-0123456789', scopes: ['read'], routes: null, capture: null },
 ];
 
 /** Routes for every scope, each request with an exchange as the exchange plugin would have opened it. */

@@ -17,7 +17,15 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
   for (const input of [undefined, null, {}]) {
     assert.deepEqual(plain(parseConfig(input, {})), {
       server: { host: '127.0.0.1', port: 8080 },
-      database: { path: './data/gateway.db', durability: 'relaxed', capture: 'none' },
+      database: {
+        path: './data/gateway.db',
+        durability: 'relaxed',
+        capture: 'none',
+        captureEvents: false,
+        maxPayload: 1_048_576,
+        redact: [],
+        retention: { exchanges: null, payloads: null, maxSize: null },
+      },
       keys: [],
       anonymous: 'loopback',
       providers: {
@@ -45,9 +53,23 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
 test('every key that a user can set arrives in its normalised form', () => {
   const options: GatewayOptions = {
     server: { host: '::', port: 0 },
-    database: { path: ':memory:', durability: 'relaxed', capture: 'none' },
+    database: {
+      path: ':memory:',
+      durability: 'strict',
+      capture: 'errors',
+      captureEvents: true,
+      maxPayload: '64kB',
+      redact: ['messages.*.content'],
+      retention: { exchanges: '90d', payloads: 1000, maxSize: '10GB' },
+    },
     keys: [
-      { name: 'web', key: KEY, scopes: ['proxy', 'read', 'proxy'], routes: ['fast'] },
+      {
+        name: 'web',
+        key: KEY,
+        scopes: ['proxy', 'read', 'proxy', 'admin'],
+        routes: ['fast'],
+        capture: 'all',
+      },
       { name: 'ops', key: `${KEY}2` },
     ],
     anonymous: 'anywhere',
@@ -74,7 +96,7 @@ test('every key that a user can set arrives in its normalised form', () => {
     },
     routes: {
       fast: { strategy: 'priority', targets: ['lab/org/big.model', 'fake/echo'] },
-      other: { targets: ['fake/echo'] },
+      other: { targets: ['fake/echo'], capture: 'none' },
     },
     policies: {},
     defaultRoute: 'fast',
@@ -85,10 +107,18 @@ test('every key that a user can set arrives in its normalised form', () => {
   const config = parseConfig(options, {});
   const nothing = { cachedInput: null, cacheWrite: null, reasoning: null };
   assert.deepEqual(config.server, { host: '::', port: 0 });
-  assert.deepEqual(config.database, { path: ':memory:', durability: 'relaxed', capture: 'none' });
+  assert.deepEqual(config.database, {
+    path: ':memory:',
+    durability: 'strict',
+    capture: 'errors',
+    captureEvents: true,
+    maxPayload: 64_000,
+    redact: ['messages.*.content'],
+    retention: { exchanges: 7_776_000_000, payloads: 1000, maxSize: 10_000_000_000 },
+  });
   assert.deepEqual(config.keys, [
-    { name: 'web', key: KEY, scopes: ['proxy', 'read'], routes: ['fast'] },
-    { name: 'ops', key: `${KEY}2`, scopes: ['proxy'], routes: null },
+    { name: 'web', key: KEY, scopes: ['proxy', 'read', 'admin'], routes: ['fast'], capture: 'all' },
+    { name: 'ops', key: `${KEY}2`, scopes: ['proxy'], routes: null, capture: null },
   ]);
   assert.equal(config.anonymous, 'anywhere');
   assert.deepEqual(plain(config.providers.lab), {
@@ -124,8 +154,8 @@ test('every key that a user can set arrives in its normalised form', () => {
     retryAfter: 2000,
   });
   assert.deepEqual(plain(config.routes), {
-    fast: { name: 'fast', strategy: 'priority', targets: ['lab/org/big.model', 'fake/echo'] },
-    other: { name: 'other', strategy: 'priority', targets: ['fake/echo'] },
+    fast: { name: 'fast', strategy: 'priority', targets: ['lab/org/big.model', 'fake/echo'], capture: null },
+    other: { name: 'other', strategy: 'priority', targets: ['fake/echo'], capture: 'none' },
   });
   assert.equal(config.defaultRoute, 'fast');
   assert.equal(config.bodyLimit, 1_000_000);

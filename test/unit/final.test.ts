@@ -179,7 +179,9 @@ function routerWithBlocks(...blocks: [key: string, why: 'rate_limited' | 'model_
     { providers: { lab: { type: 'openai-compatible', baseUrl: 'http://127.0.0.1:1/v1' } } },
     {},
   );
-  const routes = { main: { name: 'main', strategy: 'priority', targets: ['lab/a', 'lab/b'] } } as const;
+  const routes = {
+    main: { name: 'main', strategy: 'priority', targets: ['lab/a', 'lab/b'], capture: null },
+  } as const;
   const made = createRouter({ providers, routes, defaultRoute: null });
   for (const block of blocks) made.availability.block(...block);
   return made;

@@ -42,7 +42,7 @@ test('a route leads to its targets in the order of the configuration', () => {
 
 test('a route wins over an alias and over a target of the same name', () => {
   for (const name of ['small', 'lab/pinned', 'groq/llama-8b']) {
-    const route: RouteConfig = { name, strategy: 'priority', targets: ['echo/echo'] };
+    const route: RouteConfig = { name, strategy: 'priority', targets: ['echo/echo'], capture: null };
     const shadowed = buildTable({ providers: config.providers, routes: { [name]: route } });
     assert.deepEqual(ids(shadowed.resolve(name)), ['echo/echo'], name);
   }
