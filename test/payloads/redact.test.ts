@@ -91,6 +91,12 @@ test('values at configured paths are not stored, and a star is any one name or i
   assert.deepEqual(JSON.parse(redact(body, ['*'])), { messages: '[redacted]' });
 });
 
+test('escapes before a quote are counted', () => {
+  assert.equal(redact('{"a":"x\\\\","secret":"plain"}'), '{"a":"x\\\\","secret":"[redacted]"}');
+  assert.equal(redact('{"a":"x\\",\\"secret\\":\\"y"}'), '{"a":"x\\",\\"secret\\":\\"y"}');
+  assert.equal(redact('{"secret":"x\\\\\\" y","b":1}'), '{"secret":"[redacted]","b":1}');
+});
+
 test('a path reaches a key that is written with escapes, and a value that is cut off', () => {
   assert.equal(redact('{"us\\u0065r":"me"}', ['user']), '{"us\\u0065r":"[redacted]"}');
   assert.equal(redact('{"user":"me and my na', ['user']), '{"user":"[redacted]"');

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ExchangeDetail, StoredPayload } from '../../src/db/answers.js';
-import { chat, post, rawPost, type Setup, startGateway } from '../helpers/gateway.js';
+import {
+  chat,
+  post,
+  rawPost,
+  readRows,
+  type Setup,
+  startGateway,
+  temporaryFolder,
+} from '../helpers/gateway.js';
 import { type Script, startUpstream } from '../helpers/upstream.js';
 
 const answer =
@@ -179,6 +188,20 @@ test('routes and keys say otherwise, and what is not to be stored is not', async
   const body = JSON.parse((await stored('plain', 'watched')) ?? '');
   assert.equal(body.messages[0].content, '[redacted]');
   assert.equal(body.note, 'my key [redacted]');
+});
+
+test('removing an exchange removes its bodies', async (t) => {
+  const path = join(temporaryFolder(t), 'gateway.db');
+  const gateway = await startGateway(t, {
+    providers: { main: { type: 'echo', models: { 'test-model': {} } } },
+    database: { path, capture: 'all' },
+  });
+  const response = await post(`${gateway.url}/v1/chat/completions`, chat);
+  await response.text();
+  const url = `${gateway.url}/exchanges/${response.headers.get('x-request-id')}`;
+  assert.ok((await payloadsIn(await fetch(url))).request);
+  assert.equal((await fetch(url, { method: 'DELETE' })).status, 204);
+  assert.deepEqual(readRows(path, 'select * from capture_pieces'), []);
 });
 
 test('a large body is stored up to maxPayload and marked', async (t) => {

@@ -61,8 +61,8 @@ async function filled(t: TestContext, hours: number, bodyBytes = 100) {
 test('exchanges that are too old go with all that belongs to them, and no sum changes', async (t) => {
   const { run, count, path } = await filled(t, 100);
   const before = query(path, 'select * from rollups order by hour');
-  // 50 hours back from 12:30 is 10:30; the hour that began at 10:00 is kept whole.
-  const { exchanges, payloads, sessions } = run({ exchanges: 50 * HOUR });
+  // 49:45 hours back from 12:30 is 10:45; the hour that began at 10:00 is kept whole, with what is from 10:30.
+  const { exchanges, payloads, sessions } = run({ exchanges: 49.75 * HOUR });
   assert.deepEqual([exchanges, payloads, sessions], [49, 49, 49]);
   for (const table of ['exchanges', 'attempts', 'captures', 'capture_nodes', 'capture_pieces', 'sessions']) {
     assert.equal(count(table), 51, table);
