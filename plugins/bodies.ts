@@ -14,6 +14,7 @@ export function acceptJson(app: FastifyInstance): void {
     if (exchange !== null) {
       exchange.receivedUs = sinceStart(exchange);
       exchange.bytesIn = bytes.length;
+      app.gatewayExchanges.capture(exchange, bytes);
     }
     request.gatewayBody = bytes;
     try {

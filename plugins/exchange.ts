@@ -8,10 +8,11 @@ import { shuttingDown } from '../src/errors.js';
 import { cancel, type Exchange } from '../src/exchange.js';
 import { createExchanges } from '../src/live.js';
 import { depthOf, pathOf, withoutSegments } from '../src/paths.js';
+import { type CaptureOptions, createCapturing } from '../src/payloads/capture.js';
 import '../src/types.js';
 
 /** Options of the exchange plugin; a parsed `Config` fits. */
-export type ExchangeOptions = Pick<Config, 'drainTimeout' | 'clientTimeout'>;
+export type ExchangeOptions = Pick<Config, 'drainTimeout' | 'clientTimeout'> & CaptureOptions;
 
 const MAX_ID = 128;
 const printable = /^[\x21-\x7e]+$/;
@@ -21,7 +22,7 @@ const printable = /^[\x21-\x7e]+$/;
  * on `onResponse`, or when the connection closes first. Decorates `app.gatewayExchanges` and `request.exchange`.
  */
 async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): Promise<void> {
-  const exchanges = createExchanges(app.gatewayLedger, options.clientTimeout);
+  const exchanges = createExchanges(app.gatewayLedger, options.clientTimeout, createCapturing(options));
   const prefixDepth = depthOf(app.prefix);
 
   app.decorate('gatewayExchanges', exchanges);

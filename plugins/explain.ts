@@ -16,7 +16,9 @@ export type ExplainOptions = Pick<Config, 'bodyLimit' | 'keys'>;
 
 type ExplainRequest = FastifyRequest<{ Querystring: { endpoint?: unknown; key?: unknown } }>;
 
-const config = { gateway: { scope: 'read', record: false } } as const;
+const config = {
+  gateway: { scope: 'read', record: false, summary: 'Where a request would go, and what it would cost' },
+} as const;
 
 /**
  * `POST /explain`: what would become of a request, without sending it. The body is the request itself; `?endpoint=`

@@ -9,11 +9,13 @@ import exchange from './exchange.js';
 import explain from './explain.js';
 import forwarding from './forwarding.js';
 import health from './health.js';
+import liveFeed from './live-feed.js';
 import openai from './openai.js';
 import openapi from './openapi.js';
 import persistence from './persistence.js';
 import routing from './routing.js';
 import { ownScope } from './scope.js';
+import sessions from './sessions.js';
 import stats from './stats.js';
 
 /** Options of the gateway plugin: the configuration, next to Fastify's own `prefix`. */
@@ -54,6 +56,8 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   await app.register(explain, config);
   await app.register(availability, config);
   await app.register(stats, config);
+  await app.register(sessions, config);
+  await app.register(liveFeed, config);
   await app.register(health, config);
   // Without a prefix of its own, the gateway shares its scope with the host, whose unknown URLs are the host's.
   // Last, because a prefix that is taken shows in the routes first, as an error that can be caught.

@@ -7,11 +7,9 @@ const METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']);
 
 /** What routes are for that do not say it themselves. */
 const SUMMARIES: Record<string, string> = {
-  '/v1/chat/completions': "OpenAI's chat completions, routed by `model`",
-  '/v1/embeddings': "OpenAI's embeddings, routed by `model`",
   '/v1/models': 'Routes, aliases and declared models',
   '/v1/models/*': 'One of them; its id may contain slashes',
-  '/v1/*': 'Everything else below /v1',
+  '/v1/*': 'Everything else below /v1, passed through to one provider',
   '/health': 'The process is alive',
   '/ready': 'The gateway can answer, so traffic may be sent to it',
 };

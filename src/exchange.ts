@@ -38,6 +38,7 @@ export function openExchange(opening: Opening): Exchange {
     upstreamUs: 0,
     delivered: false,
     seal: null,
+    capture: null,
     id: uuidv7(),
     correlationId: opening.correlationId ?? null,
     startedAt: Date.now() - Math.round(ago),

@@ -11,6 +11,7 @@ import {
   sinceStart,
 } from './exchange.js';
 import { createLagSampler } from './lag.js';
+import type { Capturing } from './payloads/capture.js';
 
 /** How long after the drain deadline a told-to-stop answer may take to reach its client, in milliseconds. */
 const LAST_WORDS_MS = 500;
@@ -23,11 +24,15 @@ export interface Exchanges {
   readonly draining: boolean;
   /** Opens an exchange whose answer leaves through `response`. */
   open(opening: Opening, response: ServerResponse): Exchange;
+  /** Keeps the request body of an exchange whose caller is known, if it may have to be stored. */
+  capture(exchange: Exchange, request: Buffer): void;
   /**
    * Completes the record and hands it to the ledger, unless it was sealed before. Only the first call for an exchange
    * has an effect.
    */
   settle(exchange: Exchange, ending: Ending): void;
+  /** Calls `listener` with every exchange that is over, until the function it returns is called. It must not throw. */
+  onSettled(listener: (exchange: Exchange) => void): () => void;
   /**
    * Waits up to `timeoutMs` milliseconds for the live exchanges, then tells the rest to stop. Resolves when
    * every one is settled.
@@ -39,11 +44,16 @@ export interface Exchanges {
  * Keeps the live exchanges and records each of them exactly once. A client that takes no byte for `clientTimeoutMs`
  * is let go.
  */
-export function createExchanges(ledger: Ledger, clientTimeoutMs: number): Exchanges {
+export function createExchanges(
+  ledger: Ledger,
+  clientTimeoutMs: number,
+  capturing: Capturing | null = null,
+): Exchanges {
   const live = new Map<Exchange, ServerResponse>();
   const clients = watchClients(live, clientTimeoutMs);
   const sealed = new WeakSet<Exchange>();
   const lag = createLagSampler(() => live.size > 0);
+  const listeners = new Set<(exchange: Exchange) => void>();
   let onEmpty: (() => void) | null = null;
   let draining = false;
 
@@ -76,7 +86,10 @@ export function createExchanges(ledger: Ledger, clientTimeoutMs: number): Exchan
     exchange.lagUs = lag.since(exchange.startTick);
     finish(exchange, ending);
     for (const act of exchange.onSettled ?? []) act();
-    ledger.record(exchange);
+    const payloads = exchange.capture?.end(exchange);
+    exchange.capture = null;
+    ledger.record(exchange, payloads);
+    for (const listener of listeners) listener(exchange);
   }
 
   function empty(timeoutMs: number): Promise<void> {
@@ -108,7 +121,14 @@ export function createExchanges(ledger: Ledger, clientTimeoutMs: number): Exchan
       lag.wake();
       return exchange;
     },
+    capture(exchange, request) {
+      exchange.capture = capturing?.begin(exchange.key, request) ?? null;
+    },
     settle,
+    onSettled(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     async drain(timeoutMs) {
       draining = true;
       await empty(timeoutMs);

@@ -6,7 +6,7 @@ export interface KnownRoute {
   /** Fastify's pattern, below the prefix. */
   url: string;
   summary: string | undefined;
-  scope: 'proxy' | 'read' | 'any' | 'none' | undefined;
+  scope: 'proxy' | 'read' | 'admin' | 'any' | 'none' | undefined;
   schema: RouteSchema;
 }
 

@@ -1,3 +1,4 @@
+import type { Capture } from './payloads/capture.js';
 import type { Usage } from './stream/usage.js';
 
 /** How an exchange ended, in one word. */
@@ -109,6 +110,8 @@ export interface Exchange {
    * is not known already. Null under `relaxed`.
    */
   seal: ((status: number, bytesOut: number | null) => Promise<void>) | null;
+  /** The bodies, until it is known whether they are to be stored; null when they are not. */
+  capture: Capture | null;
 
   /** UUIDv7; sorts by start time. */
   readonly id: string;

@@ -7,7 +7,7 @@ import type { Upload } from './upload/upload.js';
 import type { Upstream } from './upstream/forward.js';
 
 /** What an API key may be used for. */
-export type Scope = 'proxy' | 'read';
+export type Scope = 'proxy' | 'read' | 'admin';
 
 /** What a route of the gateway says about itself in its `config`. */
 export interface GatewayRouteConfig {

@@ -22,7 +22,12 @@ async function dispatch(argv: readonly string[]): Promise<void> {
   else if (command.name === 'version') process.stdout.write(`${packageVersion()}\n`);
   else if (command.name === 'check') (await import('./check.js')).check(command.file);
   // Loaded only now: a server and a database take half a second that the rest need not wait for.
-  else await (await import('./serve.js')).serve(command.file, command.overrides);
+  else if (command.name === 'serve')
+    await (await import('./serve.js')).serve(command.file, command.overrides);
+  else if (command.name === 'stats') await (await import('./stats.js')).stats(command.file, command.values);
+  else if (command.name === 'tail') await (await import('./tail.js')).tail(command.file, command.values);
+  else if (command.name === 'prune') await (await import('./prune.js')).prune(command.file, command.values);
+  else await (await import('./export.js')).exportExchanges(command.file, command.values);
 }
 
 /** Says what went wrong and returns the exit code. An error that nobody expected is a defect: it keeps its stack. */

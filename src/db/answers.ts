@@ -238,17 +238,31 @@ export const AttemptSchema = Type.Object({
   rate_limit: Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]),
 });
 
-/** What is stored of a body, without the body. */
-export const PayloadSchema = Type.Object({
-  kind: Type.String(),
-  encoding: Type.String(),
+/** A stored body, without credentials and without what the configuration says to leave out. */
+const PayloadSchema = Type.Object({
+  /** `text`, or `base64` when it is no UTF-8. */
+  encoding: Type.Enum(['text', 'base64']),
+  body: Type.String(),
+  /** How long it was before anything was left out. */
   bytes: Type.Number(),
+  /** Whether its end is missing. */
+  truncated: Type.Boolean(),
 });
+export type StoredPayload = Static<typeof PayloadSchema>;
+
+const NullablePayload = Type.Union([PayloadSchema, Type.Null()]);
+const PayloadsSchema = Type.Object({
+  request: NullablePayload,
+  /** Of a stream, the answer that its events made up. */
+  response: NullablePayload,
+  events: NullablePayload,
+});
+export type StoredPayloads = Static<typeof PayloadsSchema>;
 
 /** The answer of `GET /exchanges/:id`. */
 export const ExchangeDetailSchema = Type.Object({
   ...exchange,
   attempts: Type.Array(AttemptSchema),
-  payloads: Type.Array(PayloadSchema),
+  payloads: PayloadsSchema,
 });
 export type ExchangeDetail = Static<typeof ExchangeDetailSchema>;

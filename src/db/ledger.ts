@@ -1,12 +1,16 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Exchange } from '../exchange.js';
 import { TOO_MANY_POINTS, TooManyPointsError } from './board.js';
-import { LedgerUnavailableError, reportsOff } from './off.js';
+import { startJanitor } from './janitor.js';
+import type { Memory } from './memory.js';
+import { LedgerUnavailableError, reportsOff, sessionsOff } from './off.js';
 import { openWriter } from './open.js';
 import { createOutbox, type LedgerHealth, type LedgerLogger, type Outbox } from './outbox.js';
-import type { Payload } from './payloads.js';
+import { type Payload, type PayloadRules, PLAIN_RULES } from './payloads.js';
 import type { Reports } from './reports.js';
+import type { RetentionPolicy } from './retention.js';
 import type { Durability } from './schedule.js';
+import { createSessions, type Sessions } from './sessions.js';
 import type { StoreOptions } from './store.js';
 import { createWorker, StoreError, type StoreWorker } from './worker.js';
 
@@ -30,6 +34,9 @@ export interface Ledger {
   flush(): Promise<void>;
   health(): LedgerHealth;
   readonly reports: Reports;
+  readonly sessions: Sessions;
+  /** What is kept over a restart beside the records. */
+  readonly memory: Memory;
   /** Flushes, then closes the database. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -39,6 +46,10 @@ export interface LedgerOptions {
   path: string;
   /** Default `relaxed`: a row is committed within 50 ms. */
   durability?: Durability;
+  /** How bodies are stored that are recorded with their exchange. */
+  payloads?: PayloadRules;
+  /** What is kept; by default everything. */
+  retention?: RetentionPolicy;
   logger?: LedgerLogger;
   /** How many exchanges may wait. Default 50 000. */
   queueLimit?: number;
@@ -73,7 +84,8 @@ export function openLedger(options: LedgerOptions): Ledger {
   openWriter(path, { synchronous, waitMs: OPEN_WAIT_MS }).close();
 
   const inMemory = path === ':memory:';
-  const setup: StoreOptions = { path, synchronous, role: inMemory ? 'both' : 'write' };
+  const { payloads = PLAIN_RULES, retention = null } = options;
+  const setup: StoreOptions = { path, synchronous, payloads, role: inMemory ? 'both' : 'write' };
   const writer = createWorker(setup, ({ message }) => outbox.failed(message));
   const reader = inMemory ? writer : createWorker({ ...setup, role: 'read' }, () => {});
   const outbox = createOutbox({
@@ -85,12 +97,20 @@ export function openLedger(options: LedgerOptions): Ledger {
     send: (batch, transfer) => writer.ask('write', batch, transfer),
   });
   const probe = setInterval(() => void outbox.attempt(), PROBE_MS).unref();
+  const janitor =
+    retention === null || Object.values(retention).every((limit) => limit === null)
+      ? null
+      : startJanitor({ path, policy: retention, logger, step: (order) => writer.ask('retain', order) });
   let closing: Promise<void> | null = null;
   // Starts the thread, which takes about 0.1 s.
   void outbox.attempt();
 
+  const read = asking(reader, () => closing !== null);
+  const write = asking(writer, () => closing !== null);
+
   async function shutDown(): Promise<void> {
     clearInterval(probe);
+    janitor?.stop();
     outbox.stop();
     await save(outbox, performance.now() + closeWithin);
     const { queued, error } = outbox.health();
@@ -113,7 +133,12 @@ export function openLedger(options: LedgerOptions): Ledger {
     committed: outbox.committed,
     flush: () => closing ?? held(writer, outbox.flush),
     health: outbox.health,
-    reports: reportsOf(reader, writer, () => closing !== null),
+    reports: reportsOf(read, write),
+    sessions: sessionsOf(read, write),
+    memory: {
+      recall: (name) => write('recall', name),
+      remember: (note) => write('remember', note),
+    },
     close: () => {
       closing ??= held(writer, shutDown);
       return closing;
@@ -141,18 +166,28 @@ async function held<Result>(worker: StoreWorker, run: () => Promise<Result>): Pr
   }
 }
 
-function reportsOf(reader: StoreWorker, writer: StoreWorker, isClosed: () => boolean): Reports {
-  const askOf =
-    (worker: StoreWorker): StoreWorker['ask'] =>
-    async (task, input) => {
-      if (isClosed()) throw new LedgerUnavailableError('it is closed');
-      try {
-        return await held(worker, () => worker.ask(task, input));
-      } catch (error) {
-        throw explained(error);
-      }
-    };
-  const ask = askOf(reader);
+/** Asks a thread on behalf of a caller, who waits for the answer. */
+function asking(worker: StoreWorker, isClosed: () => boolean): StoreWorker['ask'] {
+  return async (task, input) => {
+    if (isClosed()) throw new LedgerUnavailableError('it is closed');
+    try {
+      return await held(worker, () => worker.ask(task, input));
+    } catch (error) {
+      throw explained(error);
+    }
+  };
+}
+
+function sessionsOf(read: StoreWorker['ask'], write: StoreWorker['ask']): Sessions {
+  return createSessions({
+    sessionList: (query) => read('sessionList', query),
+    session: (query) => read('session', query),
+    sessionKeys: (id) => read('sessionKeys', id),
+    removeSession: (order) => write('removeSession', order),
+  });
+}
+
+function reportsOf(ask: StoreWorker['ask'], write: StoreWorker['ask']): Reports {
   return {
     totals: (query) => ask('totals', query),
     exchanges: (query) => ask('exchanges', query),
@@ -160,7 +195,7 @@ function reportsOf(reader: StoreWorker, writer: StoreWorker, isClosed: () => boo
     sessions: (query) => ask('sessions', query),
     export: (query) => ask('export', query),
     text: (question) => ask('text', question),
-    remove: (id) => askOf(writer)('remove', id),
+    remove: (id) => write('remove', id),
   };
 }
 
@@ -191,6 +226,8 @@ export function noLedger(): Ledger {
       error: null,
     }),
     reports: reportsOff(),
+    sessions: sessionsOff(),
+    memory: { recall: async () => null, remember: nothing },
     close: nothing,
   };
 }

@@ -1,5 +1,6 @@
 import createError from '@fastify/error';
 import type { Reports } from './reports.js';
+import type { Sessions } from './sessions.js';
 
 /** There are no reports because the configuration has `database: false`. */
 export const LedgerOffError = createError<[]>(
@@ -17,9 +18,6 @@ export const LedgerUnavailableError = createError<[cause: string]>(
 
 /** Reports that reject with `LLM_GATEWAY_LEDGER_OFF`. */
 export function reportsOff(): Reports {
-  const off = async () => {
-    throw new LedgerOffError();
-  };
   return {
     totals: off,
     exchanges: off,
@@ -29,4 +27,13 @@ export function reportsOff(): Reports {
     text: off,
     remove: off,
   };
+}
+
+/** Sessions that reject with `LLM_GATEWAY_LEDGER_OFF`. */
+export function sessionsOff(): Sessions {
+  return { list: off, find: off, keysOf: off, remove: off };
+}
+
+async function off(): Promise<never> {
+  throw new LedgerOffError();
 }

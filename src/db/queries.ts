@@ -124,7 +124,7 @@ function parseFilter(query: FilterTexts, now: number): ExchangeFilter {
 }
 
 /** Unknown, repeated and empty parameters are mistakes that an answer would hide. */
-function readTexts<Name extends string>(
+export function readTexts<Name extends string>(
   raw: RawQuery,
   names: readonly Name[],
 ): Partial<Record<Name, string>> {
@@ -154,7 +154,7 @@ function parseSort(text: string | undefined): ExchangeSort {
   return SORTS.get(oneOf('sort', text ?? '-started_at', [...SORTS.keys()])) ?? 'newest';
 }
 
-function parseLimit(text: string | undefined): number {
+export function parseLimit(text: string | undefined): number {
   return text === undefined ? DEFAULT_LIMIT : wholeNumber('limit', text, 1, MAX_LIMIT);
 }
 

@@ -3,10 +3,11 @@ import { asc, eq } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { exchangeCursor } from './cursors.js';
 import { exportPart } from './export.js';
+import { preparePayloadReader } from './payload-read.js';
 import { detail, summary } from './present.js';
 import type { Question, Reports } from './reports.js';
 import { scanExchanges } from './scan.js';
-import { attempts, exchangePayloads, exchanges, payloads } from './schema.js';
+import { attempts, exchanges } from './schema.js';
 import { prepareSessionSums } from './session-sums.js';
 import { prepareTotals } from './totals.js';
 
@@ -16,6 +17,7 @@ export type ReadReports = Omit<Reports, 'remove'>;
 /** The reports over one connection. */
 export function createReports(client: Database): ReadReports {
   const db = drizzle(client);
+  const payloadsOf = preparePayloadReader(client);
 
   const reports: Omit<ReadReports, 'text'> = {
     totals: prepareTotals(client),
@@ -36,13 +38,7 @@ export function createReports(client: Database): ReadReports {
         .where(eq(attempts.exchangeSeq, row.seq))
         .orderBy(asc(attempts.number))
         .all();
-      const bodies = db
-        .select({ kind: exchangePayloads.kind, encoding: payloads.encoding, bytes: payloads.bytes })
-        .from(exchangePayloads)
-        .innerJoin(payloads, eq(payloads.hash, exchangePayloads.hash))
-        .where(eq(exchangePayloads.exchangeSeq, row.seq))
-        .all();
-      return detail(row, tries, bodies);
+      return detail(row, tries, payloadsOf(row.seq));
     },
     export: async (query) => exportPart(scanExchanges(client, query), query.format),
   };

@@ -10,6 +10,7 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/sqlite-core';
 import type { EndReason, Outcome, UsageSource } from '../exchange.js';
+import type { StoredKind } from '../payloads/prepare.js';
 
 /** Which dimensions a summary keeps: `target` the provider and the model, the others the one they name. */
 export type View = 'target' | 'route' | 'key';
@@ -105,37 +106,59 @@ export const attempts = sqliteTable(
   (table) => [index('attempts_exchange').on(table.exchangeSeq)],
 );
 
-/** Stored bodies, content-addressed: equal bodies are stored once. */
-export const payloads = sqliteTable('payloads', {
-  /** sha256 of the body before compression. */
-  hash: blob('hash', { mode: 'buffer' }).primaryKey(),
-  encoding: text('encoding').notNull(),
-  /** Size before compression. */
-  bytes: integer('bytes').notNull(),
-  body: blob('body', { mode: 'buffer' }).notNull(),
-  createdAt: integer('created_at').notNull(),
-});
-
-/** Which exchange sent or received which payload. */
-export const exchangePayloads = sqliteTable(
-  'exchange_payloads',
+/**
+ * Which bodies of an exchange are stored. A body is a path of pieces that ends at `node`: its first piece is what is
+ * no conversation (the shell), and the others stand at `split` in it, in bytes.
+ */
+export const captures = sqliteTable(
+  'captures',
   {
     exchangeSeq: integer('exchange_seq')
       .notNull()
       .references(() => exchanges.seq, { onDelete: 'cascade' }),
-    kind: text('kind').$type<'request' | 'response'>().notNull(),
-    hash: blob('hash', { mode: 'buffer' })
+    kind: text('kind').$type<StoredKind>().notNull(),
+    node: integer('node')
       .notNull()
-      .references(() => payloads.hash),
+      .references(() => captureNodes.seq),
+    split: integer('split').notNull(),
+    /** Size before anything was left out. */
+    bytes: integer('bytes').notNull(),
+    truncated: integer('truncated', { mode: 'boolean' }).notNull(),
   },
   (table) => [
     primaryKey({ columns: [table.exchangeSeq, table.kind] }),
-    index('exchange_payloads_hash').on(table.hash),
+    index('captures_node').on(table.node),
   ],
 );
 
+/** Paths of pieces, as a tree: bodies that begin alike share the beginning of their paths. */
+export const captureNodes = sqliteTable(
+  'capture_nodes',
+  {
+    seq: integer('seq').primaryKey(),
+    /** 0 for the first of a path. */
+    parent: integer('parent').notNull(),
+    piece: integer('piece')
+      .notNull()
+      .references(() => capturePieces.seq),
+  },
+  (table) => [
+    uniqueIndex('capture_nodes_parent_piece').on(table.parent, table.piece),
+    index('capture_nodes_piece').on(table.piece),
+  ],
+);
+
+/** Parts of bodies, content-addressed: equal ones are stored once. */
+export const capturePieces = sqliteTable('capture_pieces', {
+  seq: integer('seq').primaryKey(),
+  /** sha256 before compression. */
+  hash: blob('hash', { mode: 'buffer' }).notNull().unique(),
+  encoding: text('encoding').$type<'identity' | 'gzip'>().notNull(),
+  body: blob('body', { mode: 'buffer' }).notNull(),
+});
+
 /**
- * Conversations by the id the client gave, apart for each API key. No foreign key leads here:
+ * Conversations by the id the client gave, apart for each API key, with sums that outlive their exchanges. No foreign key leads here:
  * removing a session must never remove rows of the ledger.
  */
 export const sessions = sqliteTable(
@@ -147,9 +170,20 @@ export const sessions = sqliteTable(
     id: text('id').notNull(),
     firstAt: integer('first_at').notNull(),
     lastAt: integer('last_at').notNull(),
+    exchanges: integer('exchanges').notNull().default(0),
+    /** Exchanges that failed or were truncated. */
+    errors: integer('errors').notNull().default(0),
+    inputUncachedTokens: integer('input_uncached_tokens'),
+    cacheReadTokens: integer('cache_read_tokens'),
+    cacheWriteTokens: integer('cache_write_tokens'),
+    outputTextTokens: integer('output_text_tokens'),
+    reasoningTokens: integer('reasoning_tokens'),
+    audioTokens: integer('audio_tokens'),
+    costNano: integer('cost_nano'),
+    providerCostNano: integer('provider_cost_nano'),
   },
   (table) => [
-    uniqueIndex('sessions_key_id').on(table.key, table.id),
+    uniqueIndex('sessions_id_key').on(table.id, table.key),
     index('sessions_last_at').on(table.lastAt),
   ],
 );
@@ -247,3 +281,11 @@ export const summaries = sqliteTable(
     primaryKey({ columns: [step, view, at, route, provider, model, key] }),
   ],
 );
+
+/** What the gateway remembers over a restart: JSON texts by name. */
+export const memory = sqliteTable('memory', {
+  name: text('name').primaryKey(),
+  value: text('value').notNull(),
+  /** Epoch milliseconds. */
+  writtenAt: integer('written_at').notNull(),
+});

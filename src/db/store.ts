@@ -1,5 +1,7 @@
 import type { Database } from 'better-sqlite3';
+import { type Note, prepareMemory } from './memory.js';
 import { openReader, openWriter, type Synchronous, whileBusy } from './open.js';
+import type { PayloadRules } from './payloads.js';
 import { type Place, placeOf } from './place.js';
 import { createReports, type ReadReports } from './read.js';
 import { prepareRemoval } from './removal.js';
@@ -15,6 +17,15 @@ import type {
   Totals,
   TotalsQuery,
 } from './reports.js';
+import { prepareRetention, type RetentionOrder, type RetentionStep } from './retention.js';
+import type { SessionDetail, SessionList } from './session-answers.js';
+import {
+  createSessionReports,
+  type DetailQuery,
+  type ListQuery,
+  type SessionReports,
+} from './sessions-read.js';
+import { prepareSessionRemoval, type RemovalOrder, type SessionRemoval } from './sessions-remove.js';
 import { type Batch, prepareWriter, type Written } from './writer.js';
 
 /** What a thread of the ledger is for. `both`: a database in memory is seen by one connection only. */
@@ -25,6 +36,8 @@ export interface StoreOptions {
   path: string;
   role: Role;
   synchronous: Synchronous;
+  /** How bodies are stored. */
+  payloads: PayloadRules;
 }
 
 /** Everything a thread of the ledger can be asked to do: what it takes and what it gives. */
@@ -35,10 +48,19 @@ export interface TaskTypes {
   exchanges: { input: ExchangeQuery; output: ExchangePage };
   exchange: { input: string; output: ExchangeDetail | null };
   sessions: { input: SessionQuery; output: SessionPage };
+  sessionList: { input: ListQuery; output: SessionList };
+  session: { input: DetailQuery; output: SessionDetail | null };
+  sessionKeys: { input: string; output: string[] };
   export: { input: ExportQuery; output: ExportPart };
   text: { input: Question; output: string };
   /** Removes an exchange by its id. */
   remove: { input: string; output: boolean };
+  /** One step of a session's removal. */
+  removeSession: { input: RemovalOrder; output: SessionRemoval };
+  /** One step of retention. */
+  retain: { input: RetentionOrder; output: RetentionStep };
+  recall: { input: string; output: string | null };
+  remember: { input: Note; output: undefined };
   /** Folds the write-ahead log in and closes the database. */
   close: { input: null; output: undefined };
 }
@@ -59,8 +81,8 @@ interface Connection {
   client: Database;
   place: Place;
   write: ReturnType<typeof prepareWriter> | null;
-  remove: ReturnType<typeof prepareRemoval> | null;
-  reports: ReadReports | null;
+  changes: ReturnType<typeof changesOf> | null;
+  reports: (ReadReports & SessionReports) | null;
 }
 
 /**
@@ -76,9 +98,9 @@ export function createStore(options: StoreOptions): Tasks {
     return {
       client,
       place: placeOf(path),
-      write: role === 'read' ? null : prepareWriter(client),
-      remove: role === 'read' ? null : prepareRemoval(client),
-      reports: role === 'write' ? null : createReports(client),
+      write: role === 'read' ? null : prepareWriter(client, options.payloads),
+      changes: role === 'read' ? null : changesOf(client),
+      reports: role === 'write' ? null : { ...createReports(client), ...createSessionReports(client) },
     };
   }
 
@@ -111,19 +133,25 @@ export function createStore(options: StoreOptions): Tasks {
     return { place, written: writeRows(batch) };
   }
 
-  function remove(id: string): boolean {
+  async function report<Result>(
+    run: (reports: ReadReports & SessionReports) => Result | Promise<Result>,
+  ): Promise<Result> {
     try {
-      return whileBusy(() => connection().remove?.(id) ?? false, BUSY_MS);
+      const { reports } = connection();
+      if (reports === null) throw new Error('this thread of the ledger only writes');
+      return await run(reports);
     } catch (error) {
       throw distrust(error);
     }
   }
 
-  async function report<Result>(run: (reports: ReadReports) => Promise<Result>): Promise<Result> {
+  function change<Result>(run: (changes: NonNullable<Connection['changes']>) => Result): Result {
     try {
-      const { reports } = connection();
-      if (reports === null) throw new Error('this thread of the ledger only writes');
-      return await run(reports);
+      return whileBusy(() => {
+        const { changes } = connection();
+        if (changes === null) throw new Error('this thread of the ledger only reads');
+        return run(changes);
+      }, BUSY_MS);
     } catch (error) {
       throw distrust(error);
     }
@@ -143,9 +171,16 @@ export function createStore(options: StoreOptions): Tasks {
     exchanges: (query) => report((reports) => reports.exchanges(query)),
     exchange: (id) => report((reports) => reports.exchange(id)),
     sessions: (query) => report((reports) => reports.sessions(query)),
+    sessionList: (query) => report((reports) => reports.sessionList(query)),
+    session: (query) => report((reports) => reports.session(query)),
+    sessionKeys: (id) => report((reports) => reports.sessionKeys(id)),
     export: (query) => report((reports) => reports.export(query)),
     text: (question) => report((reports) => reports.text(question)),
-    remove,
+    remove: (id) => change((changes) => changes.exchange(id)),
+    recall: (name) => change((changes) => changes.memory.recall(name)),
+    remember: (note) => change((changes) => changes.memory.remember(note)),
+    removeSession: (order) => change((changes) => changes.session(order)),
+    retain: (order) => change((changes) => changes.old(order)),
     close() {
       try {
         if (role !== 'read') current?.client.pragma('wal_checkpoint(truncate)');
@@ -154,5 +189,14 @@ export function createStore(options: StoreOptions): Tasks {
       }
       return undefined;
     },
+  };
+}
+
+function changesOf(client: Database) {
+  return {
+    exchange: prepareRemoval(client),
+    session: prepareSessionRemoval(client),
+    old: prepareRetention(client),
+    memory: prepareMemory(client),
   };
 }

@@ -1,10 +1,11 @@
 import type { Database } from 'better-sqlite3';
 import type { StoredRows } from './deltas.js';
-import { type Payload, preparePayloads } from './payloads.js';
+import { type Payload, type PayloadRules, PLAIN_RULES, preparePayloads } from './payloads.js';
 import type { Entry } from './queue.js';
 import { prepareRollups } from './rollups.js';
 import { type AttemptRow, attemptRow, type ExchangeRow, exchangeRow, prepareInsert } from './rows.js';
-import { attempts, exchanges, sessions } from './schema.js';
+import { attempts, exchanges } from './schema.js';
+import { prepareSessions } from './sessions-write.js';
 
 /** One exchange as it travels to the writer. The attempts do not know yet which row they belong to. */
 export interface Parcel {
@@ -34,7 +35,7 @@ export function parcelOf({ exchange, payloads }: Entry): Parcel {
   return {
     exchange: exchangeRow(exchange),
     attempts: exchange.attempts.map((attempt) => attemptRow(0, attempt)),
-    payloads: payloads.map(({ kind, body }) => ({ kind, body: new Uint8Array(body) })),
+    payloads: payloads.map((payload) => ({ ...payload, body: new Uint8Array(payload.body) })),
   };
 }
 
@@ -42,12 +43,15 @@ export function parcelOf({ exchange, payloads }: Entry): Parcel {
  * Prepares the transaction that writes a batch: rows, attempts, bodies, sessions and rollups together or not at all.
  * A row that is itself at fault is left out; any other error throws and nothing of the batch is written.
  */
-export function prepareWriter(client: Database): (batch: Batch) => Written {
+export function prepareWriter(
+  client: Database,
+  rules: PayloadRules = PLAIN_RULES,
+): (batch: Batch) => Written {
   const known = client.prepare<[string | null]>('select 1 from exchanges where id = ?');
   const insertExchange = prepareInsert<ExchangeRow>(client, exchanges, { omit: 'seq' });
   const insertAttempt = prepareInsert(client, attempts);
   const removeExchange = client.prepare<[number]>('delete from exchanges where seq = ?');
-  const savePayloads = preparePayloads(client);
+  const savePayloads = preparePayloads(client, rules);
   const saveSessions = prepareSessions(client);
   const saveRollups = prepareRollups(client);
 
@@ -55,7 +59,7 @@ export function prepareWriter(client: Database): (batch: Batch) => Written {
     const seq = insertExchange(exchange);
     try {
       for (const attempt of tries) insertAttempt({ ...attempt, exchangeSeq: seq });
-      savePayloads(seq, exchange.startedAt ?? 0, payloads);
+      savePayloads(seq, payloads);
       return { exchange, attempts: tries };
     } catch (error) {
       // A failed statement leaves the transaction open; the attempts already in go with the row.
@@ -91,27 +95,4 @@ function isRefusal(error: unknown): error is Error {
   if (error instanceof TypeError || error instanceof RangeError) return true;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return /^SQLITE_(CONSTRAINT|TOOBIG|MISMATCH)/.test(code);
-}
-
-function prepareSessions(client: Database): (rows: ExchangeRow[]) => void {
-  const upsert = prepareInsert(client, sessions, {
-    omit: 'seq',
-    onConflict: `on conflict (key, id) do update set
-      first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)`,
-  });
-  return (rows) => {
-    const seen = new Map<string, { key: string; id: string; firstAt: number; lastAt: number }>();
-    for (const { key, session, startedAt } of rows) {
-      if (session === null || startedAt === null) continue;
-      const name = JSON.stringify([key, session]);
-      const before = seen.get(name);
-      seen.set(name, {
-        key: key ?? '',
-        id: session,
-        firstAt: Math.min(before?.firstAt ?? startedAt, startedAt),
-        lastAt: Math.max(before?.lastAt ?? startedAt, startedAt),
-      });
-    }
-    for (const session of seen.values()) upsert(session);
-  };
 }

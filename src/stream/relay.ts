@@ -30,8 +30,8 @@ export interface EarlyEnd {
 export interface RelayOptions {
   tap: Tap;
   timers: Timers;
-  /** Called for every read of the upstream. */
-  onRead(): void;
+  /** Called for every read of the upstream, with the bytes as it sent them. */
+  onRead(chunk: Buffer): void;
   /** Called once, when the first content was read. */
   onContent(): void;
   /** Called for every write towards the client. */
@@ -116,7 +116,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
 
   function onData(chunk: Buffer): void {
     if (state === 'over') return;
-    options.onRead();
+    options.onRead(chunk);
     timers.activity();
     const bytes = tap.write(chunk);
     if (state === 'draining') drain(chunk.length);

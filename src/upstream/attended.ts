@@ -23,7 +23,7 @@ export async function attended(
     }
   };
   const tried = await run(() => {
-    const control = createControl();
+    const control = createControl(controls.length > 0);
     controls.push(control);
     return control;
   });

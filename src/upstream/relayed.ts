@@ -4,7 +4,7 @@ import { createByteTap } from '../stream/byte-tap.js';
 import { createRelay, type Relay, type RelayEnd } from '../stream/relay.js';
 import { createTap } from '../stream/tap.js';
 import { noteCommit, noteStream } from './account.js';
-import type { Work } from './attempt.js';
+import { capturedBy, dropOthers, type Work } from './attempt.js';
 import { isJson, mediaType } from './kind.js';
 import { withoutSecret } from './secret.js';
 import type { Timers } from './timers.js';
@@ -32,6 +32,8 @@ export function openRelay(
     form === 'events'
       ? createTap({ stripUsage: work.stripUsage, json: isKnown })
       : createByteTap({ json: isJson(mediaType(response)), holdLast: exchange.seal !== null });
+  const capture = capturedBy(work);
+  if (form === 'events') capture?.restart('events');
   let lastUs: number | null = null;
   let largestGapUs: number | null = null;
   let written = 0;
@@ -45,7 +47,8 @@ export function openRelay(
     drainBytes: work.drain?.bytes ?? null,
     seal:
       exchange.seal === null ? null : () => whenAccepted().then(() => exchange.seal?.(response.status, null)),
-    onRead() {
+    onRead(chunk) {
+      if (form === 'events') capture?.piece(chunk);
       const now = sinceStart(exchange);
       if (lastUs !== null) largestGapUs = Math.max(largestGapUs ?? 0, now - lastUs);
       lastUs = now;
@@ -80,6 +83,7 @@ export function openRelay(
 
   function accept(): void {
     accepted = true;
+    dropOthers(work);
     exchange.streaming = form === 'events';
     // What a header says of the length need not be sent: the answer to a HEAD has a length and no bytes.
     exchange.bytesOut = (exchange.bytesOut ?? 0) + written;

@@ -340,7 +340,7 @@ test('one exchange is shown with its attempts under the names of the record', as
     },
   ]);
   assert.equal(body.lag_ms, 2.5);
-  assert.deepEqual(body.payloads, []);
+  assert.deepEqual(body.payloads, { request: null, response: null, events: null });
   const [listed] = (await app.inject('/exchanges')).json().data;
   assert.deepEqual(Object.keys(listed).sort(), [...KEYS].sort());
 });

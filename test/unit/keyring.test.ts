@@ -3,8 +3,15 @@ import { test } from 'node:test';
 import { createKeyring } from '../../src/keyring.js';
 
 const keyring = createKeyring([
-  { name: 'web', key: 'sk-web-0123456789', scopes: ['proxy'], routes: ['fast'], policy: null },
-  { name: 'ops', key: 'sk-ops-0123456789', scopes: ['read', 'proxy'], routes: null, policy: null },
+  { name: 'web', key: 'sk-web-0123456789', scopes: ['proxy'], routes: ['fast'], policy: null, capture: null },
+  {
+    name: 'ops',
+    key: 'sk-ops-0123456789',
+    scopes: ['read', 'proxy'],
+    routes: null,
+    policy: null,
+    capture: null,
+  },
 ]);
 
 test('a key finds its caller, with what it may do', () => {
@@ -27,6 +34,8 @@ test('anything else finds nobody', () => {
 });
 
 test('a key bound to no route at all is bound nevertheless', () => {
-  const bound = createKeyring([{ name: 'none', key: 'k', scopes: [], routes: [], policy: null }]);
+  const bound = createKeyring([
+    { name: 'none', key: 'k', scopes: [], routes: [], policy: null, capture: null },
+  ]);
   assert.equal(bound.find('k')?.routes?.size, 0);
 });

@@ -461,6 +461,6 @@ test('a detail has the attempts in order, the derived sums, and unknown as null'
       { number: 2, status: 200, total_ms: null, rate_limit: null },
     ],
   );
-  assert.deepEqual(detail.payloads, []);
+  assert.deepEqual(detail.payloads, { request: null, response: null, events: null });
   assert.equal(await ledger.reports.exchange('no such id'), null);
 });
