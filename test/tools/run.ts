@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 
 const APART = ['test/cli/', 'test/embed/', 'test/types/', 'test/ledger/'];
 const PER_PROCESS = 12;
-const TIMEOUT_MS = 240_000;
+const TIMEOUT_MS = 400_000;
 
 interface Totals {
   tests: number;
