@@ -9,10 +9,12 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const APART = ['test/cli/', 'test/embed/', 'test/types/', 'test/ledger/'];
 const PER_PROCESS = 12;
+const GROUP = fileURLToPath(new URL('./group.ts', import.meta.url));
 const TIMEOUT_MS = 400_000;
 
 interface Totals {
@@ -32,8 +34,7 @@ const failures: string[] = [];
 const started = performance.now();
 await Promise.all(Array.from({ length: Number(values.jobs) }, work));
 for (const failure of failures) console.log(failure);
-const seconds = ((performance.now() - started) / 1000).toFixed(1);
-console.log(`# files ${positionals.length} in ${groups.length} processes, ${seconds} s`);
+console.log(`# files ${positionals.length} in ${groups.length} processes, ${seconds(started)}`);
 console.log(`# tests ${totals.tests}\n# pass ${totals.pass}\n# fail ${totals.fail}`);
 process.exitCode = failures.length > 0 || totals.fail > 0 || totals.tests === 0 ? 1 : 0;
 
@@ -64,17 +65,11 @@ function run(files: string[]): Promise<void> {
   return new Promise((resolve) => {
     const child = spawn(
       process.execPath,
-      [
-        '--import',
-        'tsx',
-        '--test-reporter',
-        'tap',
-        new URL('./group.ts', import.meta.url).pathname,
-        ...files,
-      ],
+      ['--import', 'tsx', '--test-reporter', 'tap', ...(files.length === 1 ? ['--test'] : [GROUP]), ...files],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
     let output = '';
+    const begun = performance.now();
     const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -86,11 +81,17 @@ function run(files: string[]): Promise<void> {
       const found = readTotals(output);
       for (const name of ['tests', 'pass', 'fail'] as const) totals[name] += found[name];
       const broken = code !== 0 || found.tests === 0;
-      console.log(`${broken ? 'not ok' : 'ok'} ${found.pass}/${found.tests} ${describe(files)}`);
+      console.log(
+        `${broken ? 'not ok' : 'ok'} ${found.pass}/${found.tests} ${describe(files)} ${seconds(begun)}`,
+      );
       if (broken) failures.push(`--- ${files.join(' ')} (${signal ?? code})\n${failedParts(output)}`);
       resolve();
     });
   });
+}
+
+function seconds(since: number): string {
+  return `${((performance.now() - since) / 1000).toFixed(1)} s`;
 }
 
 function describe(files: readonly string[]): string {
