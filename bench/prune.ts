@@ -47,16 +47,16 @@ async function measure(rows = 1_000_000, rate = 100): Promise<void> {
     fill(path, rows);
     const megabytes = () => (statSync(path).size / 1e6).toFixed(0);
     console.log(`${rows} rows of 60 days ago, ${megabytes()} MB; ${rate} requests per second`);
-    const without: number[] = [];
-    const pruning: number[] = [];
+    const without: number[][] = [];
+    const pruning: number[][] = [];
     let seconds = 0;
-    for (let left = rows; left > 0; ) {
-      without.push(...(await turn(path, rate, [], () => wait(TURN_MS))));
+    for (let pruned = false; !pruned; ) {
+      without.push(await turn(path, rate, [], () => wait(TURN_MS)));
       const started = performance.now();
-      pruning.push(...(await turn(path, rate, ['retain'], () => Promise.race([wait(TURN_MS), gone(path)]))));
+      pruning.push(await turn(path, rate, ['retain'], () => pruneTurn(path)));
       seconds += (performance.now() - started) / 1000;
-      left = oldRows(path);
-      console.log(`${left} old rows left`);
+      pruned = isPruned(path);
+      console.log(`${oldRows(path)} old rows left, ${megabytes()} MB`);
     }
     console.log(`all gone after ${seconds.toFixed(0)} s of pruning, ${megabytes()} MB`);
     report('without retention', without);
@@ -111,12 +111,19 @@ async function turn(
   return latencies;
 }
 
-function report(name: string, latencies: number[]): void {
-  latencies.sort((a, b) => a - b);
-  const at = (share: number) => (latencies[Math.floor(latencies.length * share)] ?? 0).toFixed(1);
-  console.log(
-    `${name.padEnd(18)} ${latencies.length} requests: p50 ${at(0.5)}, p99 ${at(0.99)}, p99.9 ${at(0.999)} ms`,
-  );
+/** The median of the turns, because one turn in which the machine stood still would decide the sum of them. */
+function report(name: string, turns: readonly number[][]): void {
+  const at = (share: number) => median(turns.map((latencies) => quantile(latencies, share))).toFixed(1);
+  console.log(`${name.padEnd(18)} ${turns.length} turns: p50 ${at(0.5)}, p90 ${at(0.9)}, p99 ${at(0.99)} ms`);
+}
+
+function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length * share)] ?? 0;
 }
 
 async function ended(child: ChildProcess): Promise<void> {
@@ -164,13 +171,17 @@ function oldRows(path: string): number {
   return rows;
 }
 
-/** Resolves when no old row is left and the emptied pages are given back. */
-async function gone(path: string): Promise<void> {
+async function pruneTurn(path: string): Promise<void> {
+  const deadline = performance.now() + TURN_MS;
+  while (performance.now() < deadline && !isPruned(path)) await wait(500);
+}
+
+/** No old row is left, and the emptied pages are given back. */
+function isPruned(path: string): boolean {
   const client = new SQLite(path, { readonly: true });
-  const limit = Date.now() - 30 * DAY_MS;
-  const oldest = client.prepare<[], number>('select started_at from exchanges order by id limit 1').pluck();
-  const pages = () => Number(client.pragma('page_count', { simple: true }));
-  const free = () => Number(client.pragma('freelist_count', { simple: true }));
-  while ((oldest.get() ?? limit) < limit || free() > Math.max(256, pages() * 0.05)) await wait(1000);
+  const read = (sql: string) => client.prepare<[], number>(sql).pluck().get() ?? Number.POSITIVE_INFINITY;
+  const oldest = read('select started_at from exchanges order by id limit 1');
+  const [pages, empty] = [read('pragma page_count'), read('pragma freelist_count')];
   client.close();
+  return oldest >= Date.now() - 30 * DAY_MS && empty <= Math.max(256, pages * 0.05);
 }

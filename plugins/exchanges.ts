@@ -5,7 +5,7 @@ import { ExchangeDetailSchema, ExchangePageSchema } from '../src/db/answers.js';
 import { exportHead } from '../src/db/export.js';
 import { parseExchangeQuery, parseExportQuery, type RawQuery } from '../src/db/queries.js';
 import type { ExportPart, ExportQuery } from '../src/db/reports.js';
-import { readable, sendJson, understood } from './replies.js';
+import { readable, removable, sendJson, understood } from './replies.js';
 
 const text = (description: string) => Type.Optional(Type.String({ description }));
 
@@ -104,7 +104,7 @@ export default async function exchanges(app: FastifyInstance): Promise<void> {
   app.delete<One>(
     '/exchanges/:id',
     {
-      config: readable('Removes an exchange; what it added to the statistics stays'),
+      config: removable('Removes an exchange; what it added to the statistics stays'),
       schema: { params: ExchangeParams, response: { 204: Type.Null({ description: 'It is gone.' }) } },
     },
     async (request, reply) => {

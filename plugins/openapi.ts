@@ -1,17 +1,26 @@
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import fp from 'fastify-plugin';
+import Type from 'typebox';
 import { type KnownRoute, openApiOf } from '../src/openapi.js';
 import { packageVersion } from '../src/version.js';
 
 const METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']);
 
-/** What routes are for that do not say it themselves. */
-const SUMMARIES: Record<string, string> = {
-  '/v1/models': 'Routes, aliases and declared models',
-  '/v1/models/*': 'One of them; its id may contain slashes',
-  '/v1/*': 'Everything else below /v1, passed through to one provider',
-  '/health': 'The process is alive',
-  '/ready': 'The gateway can answer, so traffic may be sent to it',
+const ModelSchema = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('model'),
+  created: Type.Number(),
+  owned_by: Type.String(),
+});
+
+/** What OpenAI's API says of its own endpoints, which have no schema of an answer here: most answers are a provider's. */
+const KNOWN: Record<string, { summary: string; response?: object }> = {
+  '/v1/models': {
+    summary: 'Routes, aliases and declared models',
+    response: { 200: Type.Object({ object: Type.Literal('list'), data: Type.Array(ModelSchema) }) },
+  },
+  '/v1/models/*': { summary: 'One of them; its id may contain slashes', response: { 200: ModelSchema } },
+  '/v1/*': { summary: 'Everything else below /v1, passed through to one provider' },
 };
 
 /** `GET /openapi.json`: what of the gateway is registered after this, read off the routes' own schemas. */
@@ -36,9 +45,9 @@ function known(method: string, url: string, { config, schema }: RouteOptions): K
   return {
     method,
     url,
-    summary: config?.gateway?.summary ?? SUMMARIES[url],
+    summary: config?.gateway?.summary ?? KNOWN[url]?.summary,
     scope: config?.gateway?.scope,
-    schema: schema ?? {},
+    schema: { response: KNOWN[url]?.response, ...schema },
   };
 }
 

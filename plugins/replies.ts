@@ -7,6 +7,11 @@ export function readable(summary: string): { gateway: GatewayRouteConfig } {
   return { gateway: { scope: 'read', record: false, summary } };
 }
 
+/** The `config` of a route for those who may remove what is stored. */
+export function removable(summary: string): { gateway: GatewayRouteConfig } {
+  return { gateway: { scope: 'admin', record: false, summary } };
+}
+
 /** Sends what is JSON already. */
 export function sendJson(reply: FastifyReply, json: string): FastifyReply {
   return reply.type('application/json; charset=utf-8').send(json);

@@ -10,9 +10,8 @@ import {
   SessionRemovalSchema,
 } from '../src/db/session-answers.js';
 import { parseDetailQuery, parseKey, parseListQuery, parseRemovalQuery } from '../src/db/session-queries.js';
-import type { GatewayRouteConfig } from '../src/types.js';
 import { QueryError } from '../src/window.js';
-import { readable, understood } from './replies.js';
+import { readable, removable, understood } from './replies.js';
 
 const text = (description: string) => Type.Optional(Type.String({ description }));
 
@@ -101,11 +100,6 @@ async function routes(app: FastifyInstance): Promise<void> {
   function missing(id: string): never {
     throw app.httpErrors.notFound(`There is no session ${JSON.stringify(id.slice(0, 200))}.`);
   }
-}
-
-/** The `config` of a route for those who may remove what is stored. */
-function removable(summary: string): { gateway: GatewayRouteConfig } {
-  return { gateway: { scope: 'admin', record: false, summary } };
 }
 
 export default fp(sessions, {

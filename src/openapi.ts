@@ -38,6 +38,7 @@ const ErrorSchema = Type.Object(
   { description: 'Every error has this shape.' },
 );
 
+const NAMED_SCOPES = new Set<KnownRoute['scope']>(['proxy', 'read', 'admin']);
 const JSON_TYPE = 'application/json';
 const PROXIED =
   "The provider's own answer, byte for byte: JSON, or server-sent events when it was asked to stream.";
@@ -84,14 +85,14 @@ function operationOf({ method, url, summary, scope, schema }: KnownRoute) {
     ...(summary !== undefined && { summary }),
     tags: [/^\/?[a-z0-9]*/i.exec(url)?.[0].replace('/', '') || 'gateway'],
     security: isPublic ? [] : [{ bearer: [] }, { apiKey: [] }],
-    ...((scope === 'read' || scope === 'proxy') && {
+    ...(NAMED_SCOPES.has(scope) && {
       description: `Needs a key with the scope \`${scope}\`.`,
     }),
     parameters: [...pathParameters(url), ...queryParameters(schema.querystring)],
     ...(schema.body !== undefined && {
       requestBody: { required: true, content: { [JSON_TYPE]: { schema: schema.body } } },
     }),
-    responses: { ...responsesOf(schema.response, scope), default: errorResponse() },
+    responses: { ...responsesOf(schema), default: errorResponse() },
   };
 }
 
@@ -119,9 +120,9 @@ function queryParameters(querystring: unknown) {
   }));
 }
 
-function responsesOf(response: unknown, scope: KnownRoute['scope']): Record<string, object> {
+function responsesOf({ response, body }: RouteSchema): Record<string, object> {
   if (response === undefined) {
-    return { 200: { description: scope === 'proxy' ? PROXIED : 'As the summary says.' } };
+    return { 200: { description: body === undefined ? 'As the summary says.' : PROXIED } };
   }
   return Object.fromEntries(
     Object.entries(response as Record<string, { type?: string; description?: string }>).map(

@@ -1,5 +1,5 @@
 import type { Window } from './db/reports.js';
-import { ceilTo, floorTo, HOUR_MS, MINUTE_MS, MINUTES_KEPT_MS } from './db/spans.js';
+import { ceilTo, DAY_MS, floorTo, HOUR_MS, MINUTE_MS, MINUTES_KEPT_MS } from './db/spans.js';
 
 /** A query parameter that cannot be understood; the message names it and says what would do. */
 export class QueryError extends Error {
@@ -14,7 +14,6 @@ export class QueryError extends Error {
   }
 }
 
-const DAY_MS = 86_400_000;
 const SPAN_MS = new Map([
   ['ms', 1],
   ['s', 1000],

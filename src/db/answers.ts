@@ -105,7 +105,7 @@ const GroupSchema = Type.Object({
 export type Group = Static<typeof GroupSchema>;
 
 /** How the ledger's writer is doing, as `GET /stats` and `GET /health` show it. */
-const LedgerStateSchema = Type.Object({
+export const LedgerStateSchema = Type.Object({
   status: Type.String(),
   queued: Type.Number(),
   written: Type.Number(),

@@ -1,6 +1,6 @@
 import createError from '@fastify/error';
-import type { Group } from './answers.js';
-import { addCell, addStored, type Cell, createCell } from './cell.js';
+import type { Group, Series } from './answers.js';
+import { addCell, addStored, type Cell, createCell, type StoredCell, storedCell } from './cell.js';
 import { countersOf } from './counters.js';
 import type { Totals, TotalsQuery } from './reports.js';
 import { createSeries, type SeriesBuilder } from './series.js';
@@ -26,10 +26,21 @@ interface Line {
   series: SeriesBuilder | null;
 }
 
+/** What came together for one group. */
+export interface Part {
+  names: Names;
+  sum: StoredCell;
+  series: Series | null;
+}
+
 /** Adds entries up to the groups and points that were asked for. */
 export interface Board {
   /** Throws `TooManyPointsError`. */
   add(entry: Entry): void;
+  /** Adds what another board has of a window inside this one, after all that was added before. */
+  paste(since: number, parts: readonly Part[]): void;
+  /** What there is, for `paste`. */
+  parts(): Part[];
   finish(): Totals;
 }
 
@@ -57,6 +68,19 @@ export function createBoard({ window, groupBy, step }: TotalsQuery): Board {
       addStored(line.sum, stored);
       line.series?.add(Math.floor((at - window.since) / (step ?? 1)), stored);
     },
+    paste(since, parts) {
+      for (const { names, sum, series } of parts) {
+        const line = lineOf(names);
+        addStored(line.sum, sum);
+        if (series !== null) line.series?.paste((since - window.since) / (step ?? 1), series);
+      }
+    },
+    parts: () =>
+      [...lines.values()].map(({ names, sum, series }) => ({
+        names,
+        sum: storedCell(sum),
+        series: series?.finish() ?? null,
+      })),
     finish() {
       const times = Array.from({ length }, (_, each) => window.since + each * (step ?? 0));
       const all = createCell();

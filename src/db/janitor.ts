@@ -15,8 +15,8 @@ export interface Janitor {
   stop(): void;
 }
 
-/** A step, and the pause after it: a fifth of one thread at most, and no commit waits longer than a step. */
-const STEP_MS = 5;
+/** A step, and the pause after it: a tenth of one thread at most, and no commit waits longer than a step. */
+const STEP_MS = 2;
 const PAUSE_MS = 20;
 /** How often it looks when there was nothing to do. */
 const REST_MS = 60_000;

@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { type Delta, fewer, longer, minuteDeltas, type StoredRows } from './deltas.js';
-import { HOUR_MS, MINUTE_MS, MINUTES_STORED_MS } from './spans.js';
+import { DAY_MS, HOUR_MS, MINUTE_MS, MINUTES_STORED_MS } from './spans.js';
 import { prepareRollupStore, prepareSummaryStore } from './stores.js';
 import { VIEWS } from './views.js';
 
@@ -14,13 +14,16 @@ const EXPIRE_MS = 5 * MINUTE_MS;
 export function prepareRollups(client: Database): (batch: readonly StoredRows[]) => void {
   const saveHours = prepareSpan(client, HOUR_MS);
   const saveMinutes = prepareSpan(client, MINUTE_MS);
+  const saveDays = prepareSummaries(client, DAY_MS);
   const expire = prepareExpiry(client);
 
   return (batch) => {
     if (batch.length === 0) return;
     const kept = Date.now() - MINUTES_STORED_MS;
     const minutes = minuteDeltas(batch);
-    saveHours(longer(minutes, HOUR_MS));
+    const hours = longer(minutes, HOUR_MS);
+    saveHours(hours);
+    saveDays(longer(hours, DAY_MS));
     saveMinutes(minutes.filter(({ at }) => at >= kept));
     expire(kept);
   };

@@ -8,10 +8,21 @@ import { toUsd } from './units.js';
 export interface SeriesBuilder {
   /** Adds to the point at a position, which is not before the last one. */
   add(position: number, stored: StoredCell): void;
+  /** Puts a finished series in, the first point of which is at a position after the last one. */
+  paste(position: number, part: Series): void;
   finish(): Series;
 }
 
 const COUNTS = ['exchanges', 'ok', 'rejected', 'failed', 'aborted', 'truncated'] as const;
+const LISTS = [
+  ...COUNTS,
+  'error_rate',
+  'input_tokens',
+  'output_tokens',
+  'cost_usd',
+  'tokens_per_second',
+] as const;
+const PERCENTILES = ['p50', 'p90', 'p95', 'p99'] as const;
 const INPUT = ['inputUncachedTokens', 'cacheReadTokens', 'cacheWriteTokens'] as const;
 const OUTPUT = ['outputTextTokens', 'reasoningTokens'] as const;
 
@@ -35,11 +46,23 @@ export function createSeries(length: number): SeriesBuilder {
       current = position;
       addToPoint(point, stored);
     },
+    paste(position, part) {
+      for (const name of LISTS) place(series[name], part[name], position);
+      place(series.total_ms.mean, part.total_ms.mean, position);
+      for (const name of PERCENTILES) {
+        place(series.total_ms[name], part.total_ms[name], position);
+        place(series.first_content_ms[name], part.first_content_ms[name], position);
+      }
+    },
     finish() {
       close();
       return series;
     },
   };
+}
+
+function place(into: (number | null)[], part: readonly (number | null)[], from: number): void {
+  for (const [position, value] of part.entries()) into[from + position] = value;
 }
 
 function fill(series: Series, at: number, point: Point): void {

@@ -15,7 +15,7 @@ import { DIMENSIONS, type Dimension, type Names, VIEWS } from './views.js';
 
 /** Which sums to read. */
 export interface Source {
-  /** Length of the spans, milliseconds: an hour or a minute. */
+  /** Length of the spans, milliseconds: a minute, an hour, or a day, which only summaries have. */
   step: number;
   /** A summary, or null for the rollups themselves. */
   view: View | null;

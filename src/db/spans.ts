@@ -1,5 +1,6 @@
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 3_600_000;
+export const DAY_MS = 24 * HOUR_MS;
 
 /** How far back statistics are known to the minute; before that, to the hour. */
 export const MINUTES_KEPT_MS = 48 * HOUR_MS;

@@ -214,6 +214,16 @@ test('an interval gives a point for every span, also for those in which nothing 
   );
 });
 
+test('a time series of too many points in all groups is a 400 that says what to do', async (t) => {
+  const app = await startApp(t);
+  for (let each = 0; each < 18; each += 1) app.gatewayLedger.record(settled({ provider: `p${each}` }));
+  const url = '/stats?since=47h&interval=minute';
+  assert.equal((await app.inject(url)).json().times.length, 47 * 60 + 1);
+  const response = await app.inject(`${url}&group_by=provider`);
+  assert.equal(response.statusCode, 400);
+  assert.match(response.json().message, /^interval and group_by give more than 50000 points: choose/);
+});
+
 test('sessions are listed by their last exchange, with sums over what is stored', async (t) => {
   const app = await startApp(t);
   const now = Date.now();
@@ -490,7 +500,7 @@ test('with the ledger off the routes are a 404 that says so', async (t) => {
   }
 });
 
-test('every route asks for the read scope and leaves no record', async (t) => {
+test('every route asks for the read scope, or admin to remove, and leaves no record', async (t) => {
   const app = Fastify();
   t.after(() => app.close());
   const seen = new Map<string, unknown>();
@@ -509,7 +519,7 @@ test('every route asks for the read scope and leaves no record', async (t) => {
   const expected = [...urls.map((url) => `GET ${url}`), 'DELETE /exchanges/:id'];
   assert.deepEqual(
     [...seen].filter(([name]) => !name.startsWith('HEAD')),
-    expected.map((name) => [name, { scope: 'read', record: false }]),
+    expected.map((name) => [name, { scope: name.startsWith('DELETE') ? 'admin' : 'read', record: false }]),
   );
 });
 
