@@ -6,11 +6,14 @@ import type { RelayEnd } from '../stream/relay.js';
 import type { StreamFacts } from '../stream/tap.js';
 import { readUsage, type Usage } from '../stream/usage.js';
 import { costNano } from './price.js';
+import { dearestCostNano } from './savings.js';
 import { hideSecret } from './secret.js';
 
 interface Answered {
   exchange: Exchange;
   target: Target;
+  /** All that the exchange could have gone to. */
+  targets: readonly Target[];
   estimate(outputBytes: number): Usage | null;
 }
 
@@ -69,7 +72,7 @@ export function noteStream(
 
 /** What the upstream says, else what the bytes of the generated text suggest. */
 function noteUsage(
-  { exchange, target, estimate }: Answered,
+  { exchange, target, targets, estimate }: Answered,
   reported: Usage | null,
   outputBytes: () => number,
 ): void {
@@ -78,6 +81,7 @@ function noteUsage(
   const price = target.declared?.price ?? null;
   exchange.costNano = costNano(exchange.usage, price);
   exchange.priceSource = exchange.costNano === null ? null : 'config';
+  exchange.dearestCostNano = dearestCostNano(exchange, targets);
 }
 
 /** Bytes of generated text: a chat's choices, or the output of the responses API. */

@@ -23,6 +23,8 @@ import { takeWhole } from './whole.js';
 export interface Work {
   exchange: Exchange;
   target: Target;
+  /** All that the exchange could have gone to. */
+  targets: readonly Target[];
   endpoint: Endpoint;
   /** The caller asked for server-sent events. */
   streaming: boolean;

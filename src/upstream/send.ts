@@ -125,6 +125,7 @@ export function createSender(
     return {
       exchange,
       target,
+      targets: job.resolution.targets,
       endpoint,
       streaming,
       send: through,
