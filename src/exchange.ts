@@ -1,4 +1,4 @@
-import { v7 as uuidv7 } from 'uuid';
+import { createId } from './id.js';
 import type { Attempt, CancelReason, EndReason, Exchange, Outcome } from './record.js';
 
 export type {
@@ -39,7 +39,7 @@ export function openExchange(opening: Opening): Exchange {
     delivered: false,
     seal: null,
     capture: null,
-    id: uuidv7(),
+    id: createId(),
     correlationId: opening.correlationId ?? null,
     startedAt: Date.now() - Math.round(ago),
     startTick: performance.now() - ago,

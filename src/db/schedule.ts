@@ -39,6 +39,8 @@ export function createSchedule(durability: Durability, run: () => void): Schedul
     immediate = null;
   };
   const fire = () => {
+    // An immediate that has run still refers to the one that ran after it, and so on, with all they hold.
+    clear();
     state = 'idle';
     run();
   };
