@@ -85,7 +85,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
 
   try {
     const response = await work.send({ ...work.request, signal: controller.signal, onSent: report.sent });
-    report.answered(response.headers);
+    report.answered(response);
     record.headersUs = sinceStart(exchange);
     record.status = response.status;
     record.rateLimit = rateLimitSnapshot(response.headers);

@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 const APART = ['test/cli/', 'test/embed/', 'test/types/', 'test/ledger/'];
 const PER_PROCESS = 12;
 const GROUP = fileURLToPath(new URL('./group.ts', import.meta.url));
-const TIMEOUT_MS = 400_000;
+const TIMEOUT_MS = 180_000;
 
 interface Totals {
   tests: number;
