@@ -5,6 +5,7 @@ import type { RequestFacts } from '../routing/facts.js';
 import type { Unserved } from '../routing/queue.js';
 import type { Router } from '../routing/router.js';
 import type { Entry, Target } from '../routing/table.js';
+import { isLasting } from './final.js';
 
 /** What an exchange has found out about its targets so far. */
 export interface Progress {
@@ -19,6 +20,8 @@ export interface Progress {
   readonly sends: Map<string, number>;
   /** When tried targets want to be asked again, by id, epoch milliseconds; only those that said so. */
   readonly askedUntil: Map<string, number>;
+  /** Providers that refused, for this request, the options the gateway adds by itself. */
+  readonly plain: Set<string>;
   /** Only targets with a larger declared context can help; null when size is no matter. */
   largerThan: number | null;
   /** What stands in the record already, as `target reason`. */
@@ -53,9 +56,9 @@ export function startProgress(
   facts: RequestFacts,
   retries: number,
 ): Progress {
-  const [tried, noted] = [new Set<string>(), new Set<string>()];
+  const [tried, noted, plain] = [new Set<string>(), new Set<string>(), new Set<string>()];
   const [sends, askedUntil] = [new Map<string, number>(), new Map<string, number>()];
-  return { exchange, entry, facts, retries, tried, sends, askedUntil, largerThan: null, noted };
+  return { exchange, entry, facts, retries, tried, sends, askedUntil, plain, largerThan: null, noted };
 }
 
 /** What a request takes of its target's limits. */
@@ -76,20 +79,13 @@ export function pick(
   const { entry, facts, exchange } = progress;
   const plan = router.plan(entry, facts, now);
   const needs = needsOf(facts);
-  let [untried, again] = [0, false];
-  const skips = plan.skips.filter(({ target, until }) => {
-    // What will not be asked any more is not waited for.
-    if (!isLeft(progress, target.id)) return false;
-    if (until !== null || !progress.tried.has(target.id)) return true;
-    // That its slots are taken just now does not say that it is not to be tried again.
-    again ||= !isTooSmall(target, progress.largerThan);
-    return false;
-  });
+  const { skips, busy } = passedOver(progress, plan);
+  let [untried, again] = [0, busy];
   noteChoice(exchange, plan);
   for (const target of plan.candidates) {
     if (target === beside || !isLeft(progress, target.id)) continue;
     if (isTooSmall(target, progress.largerThan)) {
-      skips.push({ target, reason: 'context_too_small', until: null, source: null });
+      skips.push(tooSmall(target));
       continue;
     }
     if (progress.tried.has(target.id)) {
@@ -99,7 +95,7 @@ export function pick(
     untried++;
     const permit = router.availability.reserve(target, now, needs);
     if ('settle' in permit) {
-      if (progress.noted.size === 0 && target === plan.candidates[0]) router.begin(plan, now);
+      if (target === plan.candidates[0]) router.begin(plan, now);
       noteSkips(progress, plan, skips, target);
       progress.sends.set(target.id, (progress.sends.get(target.id) ?? 0) + 1);
       return { target, permit };
@@ -109,6 +105,26 @@ export function pick(
   noteSkips(progress, plan, skips, null);
   const exhausted = untried === 0 && again;
   return { plan, skips, exhausted, retryAt: earliest(skips), queue: null };
+}
+
+/** Why the plan's other targets are out; `busy` is one that was tried and could be tried again but for its slots. */
+function passedOver(progress: Progress, { skips: planned }: Plan): { skips: Skip[]; busy: boolean } {
+  const skips: Skip[] = [];
+  let busy = false;
+  for (const skip of planned) {
+    const { target, until } = skip;
+    // What will not be asked any more is not waited for.
+    if (!isLeft(progress, target.id)) continue;
+    if (isTooSmall(target, progress.largerThan)) skips.push(tooSmall(target));
+    // That its slots are taken just now does not say that it is not to be tried again.
+    else if (until === null && progress.tried.has(target.id)) busy = true;
+    else skips.push(skip);
+  }
+  return { skips, busy };
+}
+
+function tooSmall(target: Target): Skip {
+  return { target, reason: 'context_too_small', until: null, source: null };
 }
 
 /** Milliseconds that every tried target asks for at least before it is tried again. */
@@ -126,10 +142,36 @@ function isLeft({ sends, retries }: Progress, id: string): boolean {
   return (sends.get(id) ?? 0) <= retries;
 }
 
+/** The target was not really tried: it may be picked again as if it had not been. */
+export function untry({ tried, sends }: Progress, { id }: Target): void {
+  tried.delete(id);
+  sends.set(id, Math.max(0, (sends.get(id) ?? 0) - 1));
+}
+
 /** What `pick` would find, without taking anything. */
 export function look(router: Router, { entry, facts }: Progress, now: number): Refused {
   const plan = router.plan(entry, facts, now);
   return { plan, skips: plan.skips, exhausted: false, retryAt: earliest(plan.skips), queue: null };
+}
+
+/**
+ * What the exchange can wait for, as a name: only those that wait for the same stand in one line, because nobody is to
+ * wait behind a request that has no use for what is free.
+ */
+export function lane(router: Router, progress: Progress, now: number): string {
+  const { entry, facts, tried, largerThan } = progress;
+  const out = new Set<Target>();
+  for (const { target, reason } of router.plan(entry, facts, now).skips) {
+    if (isLasting(reason)) out.add(target);
+  }
+  const left = entry.targets.filter(
+    (target) =>
+      !out.has(target) &&
+      !tried.has(target.id) &&
+      isLeft(progress, target.id) &&
+      !isTooSmall(target, largerThan),
+  );
+  return [facts.endpoint, ...left.map(({ id }) => id)].join(' ');
 }
 
 function noteChoice(exchange: Exchange, plan: Plan): void {

@@ -114,6 +114,11 @@ const lasting: ReadonlySet<string> = new Set([
 ]);
 const UNKNOWN_RESET_MS = 1_000;
 
+/** Whether the reason holds for the request whenever it comes. */
+export function isLasting(reason: string): boolean {
+  return lasting.has(reason);
+}
+
 /** Whether one of the targets may be free for the request some time, if it waits. */
 export function isPassing({ skips }: Refused): boolean {
   return skips.some(({ reason }) => !lasting.has(reason));

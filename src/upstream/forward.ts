@@ -1,14 +1,14 @@
 import type { Config, ProviderConfig } from '../config.js';
 import type { Router } from '../routing/router.js';
-import { recordedModel, type Target } from '../routing/table.js';
+import { recordedModel } from '../routing/table.js';
 import type { Answer } from './answer.js';
 import { attended } from './attended.js';
 import { backoff, pause } from './backoff.js';
 import {
   askedToWait,
   beginRound,
+  lane,
   look,
-  needsOf,
   type Picked,
   type Progress,
   pick,
@@ -56,9 +56,12 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
     const find: Find = {
       pick: () => pick(router, progress, Date.now()),
       look: () => look(router, progress, Date.now()),
+      lane: () => lane(router, progress, Date.now()),
     };
     let last: Failed | null = null;
     for (let round = 0; ; ) {
+      // Who has left takes no place in a line: nobody would tell it to go.
+      if (exchange.cancelled !== null) throw cancelledError(exchange);
       const found = await line.next(exchange, resolution.route, find);
       if (exchange.cancelled !== null) {
         if ('permit' in found) giveBack(found);
@@ -67,8 +70,12 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
       if ('permit' in found) {
         const tried = await attempts(job, progress, found);
         if ('answer' in tried) return tried.answer;
-        last = tried;
-        if (tried.action === 'stop') break;
+        if (tried.action === 'stop') {
+          last = tried;
+          break;
+        }
+        // That says nothing of the request itself, which is to be asked again without them.
+        if (tried.action !== 'without_stream_options') last = tried;
         continue;
       }
       const now = Date.now();
@@ -81,8 +88,7 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
     }
     exchange.provider = last.target.provider.name;
     exchange.model = recordedModel(last.target);
-    const { targets } = resolution;
-    return finalAnswer(exchange, last.target, last.failure, () => resetMs(targets, job));
+    return finalAnswer(exchange, last.target, last.failure, () => resetMs(progress));
   }
 
   /**
@@ -126,10 +132,12 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
     return (route === null ? undefined : config.routes[route]?.retries) ?? config.retries;
   }
 
-  function resetMs(targets: readonly Target[], { facts }: Job): number | null {
+  /** What the request may never use, by its policy or its size, says nothing about when to come back. */
+  function resetMs(progress: Progress): number | null {
     const now = Date.now();
-    const reset = router.availability.earliest(targets, now, needsOf(facts));
-    return reset === null ? null : reset - now;
+    const { plan, retryAt } = look(router, progress, now);
+    if (plan.candidates.length > 0) return 0;
+    return retryAt === null ? null : retryAt - now;
   }
 
   return {
