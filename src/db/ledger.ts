@@ -53,7 +53,7 @@ export interface LedgerOptions {
   logger?: LedgerLogger;
   /** How many exchanges may wait. Default 50 000. */
   queueLimit?: number;
-  /** How long `close` keeps trying to save what is queued. Milliseconds, default 2000. */
+  /** How long `close` keeps trying to save what is queued. Milliseconds, default 5000: a thread on a busy machine takes seconds to start. */
   closeWithin?: number;
 }
 
@@ -78,7 +78,7 @@ const SILENT: LedgerLogger = { info: () => {}, warn: () => {}, error: () => {} }
  * ```
  */
 export function openLedger(options: LedgerOptions): Ledger {
-  const { path, durability = 'relaxed', logger = SILENT, queueLimit = 50_000, closeWithin = 2000 } = options;
+  const { path, durability = 'relaxed', logger = SILENT, queueLimit = 50_000, closeWithin = 5000 } = options;
   const synchronous = durability === 'strict' ? 'full' : 'normal';
   // The start fails with what is wrong, and the threads find the file migrated.
   openWriter(path, { synchronous, waitMs: OPEN_WAIT_MS }).close();

@@ -70,10 +70,10 @@ test('fastest asks each once, then the one that was quicker', async (t) => {
 });
 
 test('fastest measures streams apart from whole answers', async (t) => {
-  const whole = answered({ afterMs: 300 });
+  const whole = answered({ afterMs: 800 });
   const streams = { script: mixed(sse(), whole) };
   const slowStreams = {
-    script: mixed((...args) => setTimeout(() => sse()(...args), 300), answered()),
+    script: mixed((...args) => setTimeout(() => sse()(...args), 800), answered()),
   };
   const { whoInTurn } = await setUpParts(t, { streams, slowStreams }, { strategy: 'fastest' });
   assert.deepEqual((await whoInTurn(5)).slice(2), Array(3).fill('slowStreams'));
