@@ -94,10 +94,16 @@ export function whileBusy<Result>(attempt: () => Result, waitMs: number): Result
     try {
       return attempt();
     } catch (error) {
-      if (!codeOf(error).startsWith('SQLITE_BUSY') || Date.now() >= deadline) throw error;
+      if (!isBusy(error) || Date.now() >= deadline) throw error;
       Atomics.wait(sleeper, 0, 0, BUSY_STEP_MS);
     }
   }
+}
+
+/** Also when it was the opening that met a lock. */
+function isBusy(error: unknown): boolean {
+  if (codeOf(error).startsWith('SQLITE_BUSY')) return true;
+  return error instanceof Error && error.cause !== undefined && isBusy(error.cause);
 }
 
 function adviceFor(cause: unknown): string {

@@ -132,7 +132,7 @@ for (let migrations = 1; migrations <= MIGRATIONS; migrations += 1) {
     ]);
     ledger.record(passedOver());
     await ledger.flush();
-    assert.equal(ledger.health().written, 1);
+    assert.equal(ledger.health().written, 1, JSON.stringify(ledger.health()));
     assert.deepEqual(query(path, 'select count(*) as n from exchanges'), [{ n: recorded.length + 1 }]);
     assert.equal((await ledger.reports.exchange(recorded[0]?.id ?? ''))?.attempts.length, 2);
     assert.deepEqual(query(path, 'pragma integrity_check'), [{ integrity_check: 'ok' }]);
