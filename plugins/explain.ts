@@ -33,7 +33,7 @@ async function explainPlugin(app: FastifyInstance, options: ExplainOptions): Pro
     const key = keyOf(request.query.key);
     const body = bodyOf(request.body);
     const allowed = key?.routes == null ? null : new Set(key.routes);
-    const entry = entryOf(body.model ?? null, providerOf(request), allowed);
+    const entry = entryOf(body.model ?? null, providerOf(request), allowed, key?.name ?? null);
     const facts = requestFacts({
       endpoint: path.slice(1),
       body,
@@ -50,9 +50,10 @@ async function explainPlugin(app: FastifyInstance, options: ExplainOptions): Pro
     model: string | null,
     provider: string | null,
     allowed: ReadonlySet<string> | null,
+    key: string | null,
   ): Entry {
     if (model !== null) return app.gatewayRouter.resolve(model, allowed, provider);
-    const entry = app.gatewayRouter.passthrough(provider, allowed);
+    const entry = app.gatewayRouter.passthrough(provider, allowed, key);
     if (entry !== null) return entry;
     throw new GatewayError('invalid_request_error', '`model` is required.', { param: 'model' });
   }

@@ -33,7 +33,8 @@ export default async function passthrough(
 
   async function handler(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { exchange, body } = request;
-    const resolution = app.gatewayRouter.passthrough(providerOf(request), allowedRoutes(exchange));
+    const key = exchange?.key ?? null;
+    const resolution = app.gatewayRouter.passthrough(providerOf(request), allowedRoutes(exchange), key);
     if (resolution === null) return notFoundHandler(request, reply);
     const below = withoutSegments(originForm(request.url), depth);
     const path = pathOf(below);

@@ -60,7 +60,7 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
     const allowed = allowedRoutes(request.exchange);
     const provider = providerOf(request);
     if (body.model != null) return app.gatewayRouter.resolve(body.model, allowed, provider);
-    const entry = app.gatewayRouter.passthrough(provider, allowed);
+    const entry = app.gatewayRouter.passthrough(provider, allowed, request.exchange?.key);
     if (entry !== null) return entry;
     throw new GatewayError('invalid_request_error', '`model` is required.', { param: 'model' });
   }

@@ -15,6 +15,8 @@ export interface Policy {
   readonly strategy: StrategyName | null;
   /** The tier to start at; null: what the strategy says. */
   readonly tier: Tier | null;
+  /** Whether there may be targets that it refuses. */
+  readonly isRestrictive: boolean;
   /** Why a target must not be used; null when it may. */
   refuses(target: Target): Refusal | null;
 }
@@ -27,6 +29,8 @@ export interface Policies {
    * `GatewayError` 400 for a name that is not configured.
    */
   resolve(facts: RequestFacts): Policy | null;
+  /** Whether the policy of a key, by the key's name, keeps it from some targets. */
+  isBound(key: string | null): boolean;
 }
 
 /** Compiles the policies once. */
@@ -58,6 +62,7 @@ export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>
   }
 
   return {
+    isBound: (key) => key !== null && (byKey.get(key)?.isRestrictive ?? false),
     resolve(facts) {
       const own = facts.caller === null ? undefined : byKey.get(facts.caller);
       if (facts.policy === null) return own ?? byKeyword(facts);
@@ -73,6 +78,7 @@ function within(asked: Policy, own: Policy): Policy {
     name: asked.name,
     strategy: asked.strategy ?? own.strategy,
     tier: asked.tier ?? own.tier,
+    isRestrictive: own.isRestrictive || asked.isRestrictive,
     refuses: (target) => own.refuses(target) ?? asked.refuses(target),
   };
 }
@@ -93,6 +99,11 @@ function compile(options: PolicyConfig): Policy {
     name: options.name,
     strategy: options.strategy,
     tier: options.tier,
+    isRestrictive:
+      options.allow !== null ||
+      options.deny.length > 0 ||
+      options.maxPrice.input !== null ||
+      options.maxPrice.output !== null,
     refuses(target) {
       let verdict = known.get(target);
       if (verdict === undefined) {

@@ -23,9 +23,10 @@ export interface Router {
   resolve(model: string, allowed: Allowed, provider?: string | null): Entry;
   /**
    * Where requests lead that are not routed by a model: to the provider the caller names, else to the configured
-   * one; null when there is neither. Callers that are bound to routes have no such way.
+   * one; null when there is neither. Callers that are bound to routes, or by a policy of their `key` that keeps them
+   * from some targets, have no such way: what is passed through names no model that could be judged.
    */
-  passthrough(provider: string | null, allowed: Allowed): Entry | null;
+  passthrough(provider: string | null, allowed: Allowed, key?: string | null): Entry | null;
   /**
    * Which targets to try for a request, and why not the others, at `now` (epoch ms). Changes nothing. Throws a
    * `GatewayError` 400 for a policy that is not configured.
@@ -102,11 +103,15 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
       if (entry === null) throw notFound(config, model);
       return entry;
     },
-    passthrough(provider, allowed) {
+    passthrough(provider, allowed, key = null) {
       const name = provider ?? config.passthroughProvider;
       if (name === null) return null;
       if (allowed !== null) {
         throw new GatewayError('insufficient_permissions', 'This API key may only use its routes.');
+      }
+      if (policies.isBound(key)) {
+        const message = 'This API key may only use what its policy allows, so it has to name a model.';
+        throw new GatewayError('insufficient_permissions', message);
       }
       const entry = table.provider(name);
       if (entry === null) throw noProvider(config, name);

@@ -1,6 +1,7 @@
 import { readEvent } from './events.js';
 import { isRecord } from './json.js';
-import type { StreamFacts, Tap } from './tap.js';
+import { noFacts } from './observer.js';
+import type { Tap } from './tap.js';
 
 /** A JSON answer above this size is passed on unread. */
 const MAX_JSON_BYTES = 1_048_576;
@@ -18,18 +19,7 @@ export function createByteTap(options: ByteTapOptions): Tap {
   let kept: Buffer[] | null = options.json ? [] : null;
   let keptBytes = 0;
   let last = NOTHING;
-  const facts: StreamFacts = {
-    content: false,
-    terminated: false,
-    finishReason: null,
-    usage: null,
-    error: null,
-    malformed: false,
-    responseId: null,
-    responseModel: null,
-    events: 0,
-    contentBytes: 0,
-  };
+  const facts = noFacts();
 
   function keep(chunk: Buffer): void {
     keptBytes += chunk.length;

@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange.js';
+import { type Exchange, sinceStart } from '../exchange.js';
 
 const FIRST_MS = 250;
 const MAX_MS = 8_000;
@@ -16,15 +16,17 @@ export function backoff(round: number, asked: number, random: number): number | 
   return Math.max(asked, Math.round(longest * (0.5 + random / 2)));
 }
 
-/** Waits, unless the exchange is told to stop. */
+/** Waits, unless the exchange is told to stop. The time is the upstreams': without their failures there was no wait. */
 export function pause(exchange: Exchange, ms: number): Promise<void> {
   return new Promise((resolve) => {
+    const startedUs = sinceStart(exchange);
     const timer = setTimeout(go, ms);
     exchange.onCancel = go;
 
     function go(): void {
       clearTimeout(timer);
       exchange.onCancel = null;
+      exchange.upstreamUs += sinceStart(exchange) - startedUs;
       resolve();
     }
   });
