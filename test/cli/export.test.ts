@@ -11,7 +11,7 @@ const at = (minute: number) => Date.UTC(2026, 0, 1, 0, minute);
 
 test('export writes exchanges as JSON lines, oldest first, of the window that is asked for', async (t) => {
   const exchanges = [3, 1, 2, 4].map((minute) => settled({ startedAt: at(minute), costNano: 5 }));
-  const db = await databaseWith(t, exchanges);
+  const db = await databaseWith(exchanges);
   const all = await runCli(t, ['export', '--db', db]);
   assert.equal(all.code, 0);
   const rows = all.stdout
@@ -32,7 +32,7 @@ test('export writes exchanges as JSON lines, oldest first, of the window that is
 
 test('export --payloads adds attempts and bodies', async (t) => {
   const body = Buffer.from('{"model":"m"}');
-  const db = await databaseWith(t, [settled({ attempts: [attempt()] })], [{ kind: 'request', body }]);
+  const db = await databaseWith([settled({ attempts: [attempt()] })], [{ kind: 'request', body }]);
   const { stdout } = await runCli(t, ['export', '--db', db, '--payloads']);
   const [row] = stdout
     .trimEnd()
@@ -43,7 +43,7 @@ test('export --payloads adds attempts and bodies', async (t) => {
 });
 
 test('export writes CSV that a spreadsheet takes for text, into a file that is its owner’s', async (t) => {
-  const db = await databaseWith(t, [
+  const db = await databaseWith([
     settled({ requestedModel: '=cmd()', errorMessage: 'a "quoted", text\nof two lines' }),
   ]);
   const { code, stdout, stderr, folder } = await runCli(t, [
@@ -66,7 +66,7 @@ test('export writes CSV that a spreadsheet takes for text, into a file that is i
 });
 
 test('export refuses what it cannot do', async (t) => {
-  const db = await databaseWith(t, []);
+  const db = await databaseWith([]);
   const run = (...args: string[]) => runCli(t, ['export', '--db', db, ...args]);
   assert.match((await run('--format', 'xml')).stderr, /--format must be one of jsonl, csv, got "xml"/);
   assert.match((await run('--format', 'csv', '--payloads')).stderr, /--payloads needs --format jsonl/);
@@ -78,7 +78,6 @@ test('export refuses what it cannot do', async (t) => {
 
 test('export ends quietly when its reader has had enough, and cleanly when it is told to stop', async (t) => {
   const db = await databaseWith(
-    t,
     Array.from({ length: 3000 }, () => settled({ errorMessage: 'x'.repeat(500) })),
   );
   const piped = startCli(t, ['export', '--db', db]);

@@ -38,7 +38,7 @@ export interface Cli {
 }
 
 export function startCli(context: TestContext, args: readonly string[], setup: Setup = {}): Cli {
-  const folder = temporaryFolder(context);
+  const folder = temporaryFolder();
   const files = { ...setup.files, ...(setup.config !== undefined && { 'llm-gateway.yaml': setup.config }) };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   const child = spawn(process.execPath, [...command, ...args], {

@@ -16,7 +16,7 @@ const left = (path: string) => query(path, 'select 1 from exchanges').length;
 
 test('prune removes what is older than it is told, and the file is smaller', async (t) => {
   const body = randomBytes(20_000);
-  const db = await databaseWith(t, days(100), [{ kind: 'request', body }]);
+  const db = await databaseWith(days(100), [{ kind: 'request', body }]);
   const before = statSync(db).size;
   const dry = await runCli(t, ['prune', '--db', db, '--older-than', '30d', '--dry-run']);
   assert.match(
@@ -34,7 +34,7 @@ test('prune removes what is older than it is told, and the file is smaller', asy
 });
 
 test('prune does what the configuration says, and says when nothing does', async (t) => {
-  const db = await databaseWith(t, days(10));
+  const db = await databaseWith(days(10));
   const config = (more: string) => `database: { path: "${db}"${more} }\nproviders: { e: { type: echo } }\n`;
   const none = await runCli(t, ['prune'], { config: config('') });
   assert.equal(none.code, 2);
@@ -52,7 +52,7 @@ test('prune does what the configuration says, and says when nothing does', async
 });
 
 test('a file of an early version shrinks once it was rewritten', async (t) => {
-  const db = await databaseWith(t, days(500));
+  const db = await databaseWith(days(500));
   const client = new SQLite(db);
   client.pragma('journal_mode = delete');
   client.pragma('auto_vacuum = none');
@@ -74,7 +74,7 @@ test('prune works beside a gateway that goes on recording', async (t) => {
   const client = new SQLite(database);
   t.after(() => client.close());
   // Rows that are old, beside the one that is new.
-  const old = await databaseWith(t, days(2000).slice(1));
+  const old = await databaseWith(days(2000).slice(1));
   client.exec(`attach '${old}' as old`);
   client.exec(
     'insert into exchanges select * from old.exchanges where seq not in (select seq from exchanges)',

@@ -17,7 +17,7 @@ const exchanges = () => [
 ];
 
 test('stats prints a table of providers and models, and a line for all', async (t) => {
-  const db = await databaseWith(t, exchanges());
+  const db = await databaseWith(exchanges());
   const { code, stdout, stderr } = await runCli(t, ['stats', '--db', db]);
   assert.equal(stderr, '');
   assert.equal(code, 0);
@@ -33,7 +33,7 @@ test('stats prints a table of providers and models, and a line for all', async (
 });
 
 test('stats groups by what is asked for, over the window that is asked for, also as JSON', async (t) => {
-  const db = await databaseWith(t, exchanges());
+  const db = await databaseWith(exchanges());
   const { stdout } = await runCli(t, ['stats', '--db', db, '--by', 'provider', '--since', '2h', '--json']);
   const answer = JSON.parse(stdout);
   assert.deepEqual(answer.group_by, ['provider']);
@@ -63,7 +63,7 @@ test('stats says what is wrong with its options, and where it looked for a datab
 });
 
 test('stats finds the database through the configuration', async (t) => {
-  const db = await databaseWith(t, exchanges());
+  const db = await databaseWith(exchanges());
   const { stdout } = await runCli(t, ['stats'], {
     config: `database: { path: "${db}" }\nproviders: { e: { type: echo } }\n`,
   });

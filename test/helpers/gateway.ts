@@ -1,12 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import Fastify, { type FastifyInstance } from 'fastify';
 import gateway, { type GatewayOptions } from '../../src/index.js';
+import { temporaryFolder } from './folder.js';
+
+export { temporaryFolder } from './folder.js';
 
 export type Row = Record<string, string | number | null>;
 
@@ -27,27 +28,11 @@ export interface Setup extends GatewayOptions {
   host?: (app: FastifyInstance) => unknown;
 }
 
-/** A folder that goes when the test ends. */
-export function temporaryFolder(context: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'llm-gateway-'));
-  context.after(() => remove(folder));
-  return folder;
-}
-
-function remove(folder: string): void {
-  rmSync(folder, { recursive: true, force: true });
-}
-
 export async function startGateway(context: TestContext, setup: Setup): Promise<RunningGateway> {
   const { prefix = '/ai', host, ...options } = setup;
-  const folder = mkdtempSync(join(tmpdir(), 'llm-gateway-'));
-  const database = join(folder, 'gateway.db');
+  const database = join(temporaryFolder(), 'gateway.db');
   const app = Fastify({ forceCloseConnections: 'idle' });
-  // In this order: the ledger would make a file that is gone anew.
-  context.after(async () => {
-    await app.close();
-    remove(folder);
-  });
+  context.after(() => app.close());
   await host?.(app);
   // A try again is what the tests of it ask for.
   await app.register(gateway, { database: { path: database }, retries: 0, ...options, prefix });

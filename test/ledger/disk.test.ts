@@ -44,7 +44,7 @@ test(
   'with a disk that is full traffic goes on, health tells, and recording resumes with room',
   onLinux,
   async (t) => {
-    const path = temporaryPath(t);
+    const path = temporaryPath();
     const child = await start(t, path);
     assert.equal((await ask(child.url))?.status, 200);
     await healthWhen(child, ({ ledger }) => ledger.written === 1);
@@ -65,7 +65,7 @@ test(
 );
 
 test('a file that is made read-only while it is open goes on being written', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   if (isRoot) {
     chmodSync(dirname(path), 0o755);
     chownSync(dirname(path), NOBODY, NOBODY);
@@ -78,7 +78,7 @@ test('a file that is made read-only while it is open goes on being written', asy
 });
 
 test('a batch that does not fit is not written in part, and fits when there is room', (t) => {
-  const client = openWriter(temporaryPath(t), { synchronous: 'normal', waitMs: 0 });
+  const client = openWriter(temporaryPath(), { synchronous: 'normal', waitMs: 0 });
   t.after(() => client.close());
   const write = prepareWriter(client);
   const parcels = Array.from({ length: 500 }, () => parcelOf({ exchange: settled(), payloads: [] }));

@@ -10,7 +10,7 @@ import { breakDown, watchThreads } from './threads.js';
 const ids = (path: string) => query<{ id: string }>(path, 'select id from exchanges').map(({ id }) => id);
 
 test('under strict durability what is confirmed is committed', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path, durability: 'strict' });
   await ledger.flush();
   for (let round = 1; round <= 20; round += 1) {
@@ -23,7 +23,7 @@ test('under strict durability what is confirmed is committed', async (t) => {
 });
 
 test('who waits at the same time waits for the same transaction', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const { orders } = watchThreads(t);
   const ledger = temporaryLedger(t, { path, durability: 'strict' });
   await ledger.flush();
@@ -38,7 +38,7 @@ test('who waits at the same time waits for the same transaction', async (t) => {
 });
 
 test('under relaxed durability nobody waits', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   lock(t, path);
   ledger.record(settled());
@@ -48,7 +48,7 @@ test('under relaxed durability nobody waits', async (t) => {
 });
 
 test('a database that cannot be written holds up no answer, and it is counted', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path, durability: 'strict' });
   await ledger.flush();
   const unlock = lock(t, path);
@@ -85,7 +85,7 @@ test('a thread that does not answer is not waited for longer than 250 ms', async
 
 test('under strict durability a client that has an answer finds it in the ledger', async (t) => {
   const upstream = await startUpstream(t, json());
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const { url } = await startGateway(t, {
     database: { path, durability: 'strict' },
     providers: { main: { type: 'openai-compatible', baseUrl: upstream.url } },
@@ -115,7 +115,7 @@ test('under strict durability a client that has an answer finds it in the ledger
 
 test('under strict durability a locked database delays an answer, and does not fail it', async (t) => {
   const upstream = await startUpstream(t, json());
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const { url } = await startGateway(t, {
     database: { path, durability: 'strict' },
     providers: { main: { type: 'openai-compatible', baseUrl: upstream.url } },
@@ -135,7 +135,7 @@ test('under strict durability a locked database delays an answer, and does not f
 });
 
 test('captured bodies are stored with their exchange, equal ones once', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   const long = Buffer.from('the same again and again '.repeat(100));
   const short = Buffer.from('short');

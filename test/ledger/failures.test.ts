@@ -19,7 +19,7 @@ const count = (path: string) => query<{ n: number }>(path, 'select count(*) as n
 const summed = (path: string) => query<{ n: number }>(path, 'select sum(exchanges) as n from rollups')[0]?.n;
 
 test('a database that was deleted is made anew, and nothing that is recorded after is lost', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   ledger.record(settled());
   await ledger.flush();
@@ -33,8 +33,8 @@ test('a database that was deleted is made anew, and nothing that is recorded aft
 });
 
 test('reports follow a database that was deleted or replaced', async (t) => {
-  const path = temporaryPath(t);
-  const other = temporaryPath(t, 'other.db');
+  const path = temporaryPath();
+  const other = temporaryPath('other.db');
   const replacement = temporaryLedger(t, { path: other });
   for (let row = 0; row < 5; row += 1) replacement.record(settled());
   await replacement.close();
@@ -57,8 +57,8 @@ test('reports follow a database that was deleted or replaced', async (t) => {
 });
 
 test('closing leaves a database alone that took the place of the one that was opened', async (t) => {
-  const path = temporaryPath(t);
-  const other = temporaryPath(t, 'other.db');
+  const path = temporaryPath();
+  const other = temporaryPath('other.db');
   const replacement = temporaryLedger(t, { path: other });
   replacement.record(settled());
   await replacement.flush();
@@ -78,7 +78,7 @@ test('closing leaves a database alone that took the place of the one that was op
 
 test('an idle ledger notices that its database was deleted', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] });
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   await ledger.flush();
   rmSync(path);
@@ -88,7 +88,7 @@ test('an idle ledger notices that its database was deleted', async (t) => {
 });
 
 test('a folder that is gone for good is told, and does not stop anything', async (t) => {
-  const path = temporaryPath(t, 'sub/gateway.db');
+  const path = temporaryPath('sub/gateway.db');
   const ledger = temporaryLedger(t, { path, closeWithin: 0 });
   await ledger.flush();
   const folder = path.slice(0, path.lastIndexOf('/'));
@@ -108,7 +108,7 @@ test('a folder that is gone for good is told, and does not stop anything', async
 });
 
 test('a thread that breaks down is replaced, and every row is written once', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const logger = memoryLogger();
   const { threads } = watchThreads(t);
   const ledger = temporaryLedger(t, { path, logger });
@@ -125,7 +125,7 @@ test('a thread that breaks down is replaced, and every row is written once', asy
 });
 
 test('a batch whose confirmation was lost is not written twice', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const { threads } = watchThreads(t);
   const ledger = temporaryLedger(t, { path });
   await ledger.flush();
@@ -167,7 +167,7 @@ test('a reader that breaks down fails the report in hand, and the next one is an
 });
 
 test('a lock of another process holds up neither the event loop nor reports', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   ledger.record(settled());
   await ledger.flush();

@@ -27,7 +27,7 @@ async function killedUnderLoad(t: TestContext, path: string, durability: Durabil
 }
 
 test('under strict durability no answer that a client received whole is missing after a kill', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const received: Received[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     received.push(...(await killedUnderLoad(t, path, 'strict')).received);
@@ -41,7 +41,7 @@ test('under strict durability no answer that a client received whole is missing 
 });
 
 test('under relaxed durability a kill costs no more than what was answered just before', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   for (let round = 0; round < ROUNDS; round += 1) {
     const { received, killedAt } = await killedUnderLoad(t, path, 'relaxed');
     const { stored } = await inspect(path);

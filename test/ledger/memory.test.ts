@@ -12,7 +12,7 @@ test('what a provider has asked for holds over a restart', async (t) => {
   const limited = await startUpstream(t, failing(429, 'slow down', { 'retry-after': '600' }));
   const spare = await startUpstream(t, json());
   const options = {
-    database: { path: join(temporaryFolder(t), 'kept.db') },
+    database: { path: join(temporaryFolder(), 'kept.db') },
     providers: {
       limited: { type: 'openai-compatible' as const, baseUrl: limited.url },
       spare: { type: 'openai-compatible' as const, baseUrl: spare.url, limits: { requestsPerDay: 3 } },
@@ -39,7 +39,7 @@ test('what a provider has asked for holds over a restart', async (t) => {
 
 test('a note that is nonsense is passed over, and requests go on', async (t) => {
   const upstream = await startUpstream(t, json());
-  const path = join(temporaryFolder(t), 'kept.db');
+  const path = join(temporaryFolder(), 'kept.db');
   const options = {
     database: { path },
     providers: { main: { type: 'openai-compatible' as const, baseUrl: upstream.url } },

@@ -1,6 +1,5 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import SQLite, { type Database } from 'better-sqlite3';
 import { getTableColumns, getTableName } from 'drizzle-orm';
@@ -19,15 +18,20 @@ const readJournal = () => JSON.parse(readFileSync(join(DRIZZLE, 'meta/_journal.j
 export const MIGRATIONS: number = readJournal().entries.length;
 
 /** A database as the version left it that knew the first `migrations` migrations only. */
-export function oldDatabase(
-  t: TestContext,
-  { migrations, settledThen, rollup }: { migrations: number; settledThen: Exchange[]; rollup: string },
-): string {
-  const path = temporaryPath(t);
+export function oldDatabase({
+  migrations,
+  settledThen,
+  rollup,
+}: {
+  migrations: number;
+  settledThen: Exchange[];
+  rollup: string;
+}): string {
+  const path = temporaryPath();
   const client = new SQLite(path);
   client.pragma('auto_vacuum = incremental');
   client.pragma('journal_mode = wal');
-  const migrationsFolder = earlierMigrations(t, migrations);
+  const migrationsFolder = earlierMigrations(migrations);
   migrate(drizzle(client), { migrationsFolder, migrationsTable: 'gateway_migrations' });
   for (const exchange of settledThen) {
     const seq = insert(client, exchanges, exchangeRow(exchange));
@@ -38,8 +42,8 @@ export function oldDatabase(
   return path;
 }
 
-function earlierMigrations(t: TestContext, count: number): string {
-  const folder = temporaryPath(t, 'drizzle');
+function earlierMigrations(count: number): string {
+  const folder = temporaryPath('drizzle');
   cpSync(DRIZZLE, folder, { recursive: true });
   mkdirSync(join(folder, 'meta'), { recursive: true });
   const journal = readJournal();

@@ -14,7 +14,7 @@ import {
 
 async function setUp(t: TestContext, script: Script) {
   const upstream = await startUpstream(t, script);
-  const path = join(temporaryFolder(t), 'strict.db');
+  const path = join(temporaryFolder(), 'strict.db');
   const gateway = await startGateway(t, {
     database: { path, durability: 'strict' },
     providers: { main: { type: 'openai-compatible', baseUrl: upstream.url } },

@@ -191,7 +191,7 @@ test('routes and keys say otherwise, and what is not to be stored is not', async
 });
 
 test('removing an exchange removes its bodies', async (t) => {
-  const path = join(temporaryFolder(t), 'gateway.db');
+  const path = join(temporaryFolder(), 'gateway.db');
   const gateway = await startGateway(t, {
     providers: { main: { type: 'echo', models: { 'test-model': {} } } },
     database: { path, capture: 'all' },

@@ -6,7 +6,7 @@ import { oldDatabase } from '../ledger/old-database.js';
 import { query, settled, temporaryLedger, temporaryPath, usage } from '../unit/ledger-fixture.js';
 
 async function startApp(t: TestContext, keys: { name: string; scopes: ('read' | 'admin')[] }[] = []) {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const app = Fastify();
   t.after(() => app.close());
   // Below no prefix and not encapsulated, so that the ledger can be reached from outside.
@@ -155,7 +155,7 @@ test('without a ledger there are no sessions', async (t) => {
 });
 
 test('a database from before sessions had sums gets them', async (t) => {
-  const path = oldDatabase(t, {
+  const path = oldDatabase({
     migrations: 6,
     settledThen: [
       said('a', 1, { costNano: 7 }),

@@ -13,7 +13,7 @@ import { attempt, settled, temporaryPath, usage } from '../unit/ledger-fixture.j
 async function startApp(t: TestContext, database: 'file' | 'off' = 'file') {
   const app = Fastify();
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   await app.register(persistence, {
     database: database === 'off' ? false : { path, durability: 'relaxed', capture: 'none' },
   });

@@ -18,7 +18,7 @@ async function ask(t: TestContext, head: string) {
   await once(server, 'listening');
   t.after(() => server.close());
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
-  const database = join(temporaryFolder(t), 'gateway.db');
+  const database = join(temporaryFolder(), 'gateway.db');
   const app = Fastify({ http2: true });
   const options = {
     database: { path: database },

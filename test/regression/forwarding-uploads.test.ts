@@ -113,7 +113,7 @@ test('an HTTP/2 client that resets its upload sends no half of it as a whole', a
   const upstream = await startUpstream(t, json());
   const script: Script = json();
   upstream.script(script);
-  const database = join(temporaryFolder(t), 'gateway.db');
+  const database = join(temporaryFolder(), 'gateway.db');
   const app = Fastify({ http2: true });
   const providers = { main: { type: 'openai-compatible' as const, baseUrl: upstream.url } };
   // biome-ignore lint/suspicious/noExplicitAny: Fastify's types keep HTTP/1 plugins from HTTP/2 servers.

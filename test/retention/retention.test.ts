@@ -22,7 +22,7 @@ const keep = { exchanges: null, payloads: null, maxSize: null };
 
 /** A database with an exchange for each hour before now, each with a body and a session of its own. */
 async function filled(t: TestContext, hours: number, bodyBytes = 100) {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   for (let hour = hours - 1; hour >= 0; hour -= 1) {
     const exchange = settled({
@@ -168,7 +168,7 @@ test('a file that cannot shrink is pruned all the same', async (t) => {
 });
 
 test('a ledger prunes itself while it writes, and says so', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const old = temporaryLedger(t, { path });
   for (let row = 0; row < 300; row += 1) old.record(settled({ startedAt: Date.now() - 48 * HOUR }));
   await old.close();
@@ -183,7 +183,7 @@ test('a ledger prunes itself while it writes, and says so', async (t) => {
 });
 
 test('a retention that fails says so once, and closing does not wait for it', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const made = temporaryLedger(t, { path });
   made.record(settled({ startedAt: Date.now() - 48 * HOUR }));
   await made.close();

@@ -102,7 +102,7 @@ test('attempts are counted where they were made, whatever the window and the gro
       fc.uniqueArray(instant, { minLength: 2, maxLength: 2 }),
       fc.subarray<Place>(['provider', 'model', 'route', 'key']),
       async (exchanges, bounds, groupBy) => {
-        const path = temporaryPath(t);
+        const path = temporaryPath();
         const ledger = temporaryLedger(t, { path });
         for (const exchange of exchanges) ledger.record(exchange);
         await ledger.flush();
@@ -180,7 +180,7 @@ test('a stream that broke off after its first content is a failed attempt', asyn
 });
 
 test('the attempts of a refused exchange are in no rollup', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   ledger.record(settled({ attempts: [attempt(), attempt({ startedUs: Number.NaN })] }));
   ledger.record(settled({ attempts: [attempt()] }));

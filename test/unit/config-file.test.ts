@@ -1,13 +1,12 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the syntax under test
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { loadConfigFile, parseConfig } from '../../src/config.js';
+import { temporaryFolder } from '../helpers/folder.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'gateway-config-'));
-after(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder();
 
 function file(text: string, name = 'gateway.yaml'): string {
   const path = join(folder, name);

@@ -13,7 +13,7 @@ import {
 } from './ledger-fixture.js';
 
 test('while another process holds the database nothing is lost, and it is said once', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const logger = memoryLogger();
   const ledger = temporaryLedger(t, { path, logger });
   const unlock = lock(t, path);
@@ -36,7 +36,7 @@ test('while another process holds the database nothing is lost, and it is said o
 });
 
 test('a failed write is tried again by itself', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   await ledger.flush();
   const unlock = lock(t, path);
@@ -49,7 +49,7 @@ test('a failed write is tried again by itself', async (t) => {
 });
 
 test('rows of a transaction that fails as a whole are written once when it succeeds', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   const client = new SQLite(path);
   t.after(() => client.close());
@@ -65,7 +65,7 @@ test('rows of a transaction that fails as a whole are written once when it succe
 });
 
 test('close writes what is queued, and nothing can be recorded after', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   for (let row = 0; row < 700; row += 1) ledger.record(settled());
   await Promise.all([ledger.close(), ledger.close()]);
@@ -76,7 +76,7 @@ test('close writes what is queued, and nothing can be recorded after', async (t)
 });
 
 test('close waits for a lock that goes away', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path, closeWithin: 10_000 });
   const unlock = lock(t, path);
   ledger.record(settled());
@@ -87,7 +87,7 @@ test('close waits for a lock that goes away', async (t) => {
 });
 
 test('close gives up on a broken database in time and says what is lost', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const logger = memoryLogger();
   const ledger = temporaryLedger(t, { path, logger, closeWithin: 50 });
   lock(t, path);

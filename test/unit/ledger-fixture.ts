@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import SQLite from 'better-sqlite3';
@@ -7,17 +5,16 @@ import { v7 as uuidv7 } from 'uuid';
 import { type LedgerHealth, type LedgerLogger, type LedgerOptions, openLedger } from '../../src/db/ledger.js';
 import { type Attempt, type Exchange, openExchange } from '../../src/exchange.js';
 import type { Usage } from '../../src/stream/usage.js';
+import { temporaryFolder } from '../helpers/folder.js';
 
-/** A database path in a folder that goes away with the test. */
-export function temporaryPath(t: TestContext, name = 'gateway.db'): string {
-  const folder = mkdtempSync(join(tmpdir(), 'ledger-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
-  return join(folder, name);
+/** A database path in a folder of its own. */
+export function temporaryPath(name = 'gateway.db'): string {
+  return join(temporaryFolder(), name);
 }
 
 /** A ledger that the test closes. */
 export function temporaryLedger(t: TestContext, options: Partial<LedgerOptions> = {}) {
-  const path = options.path ?? temporaryPath(t);
+  const path = options.path ?? temporaryPath();
   const ledger = openLedger({ ...options, path });
   t.after(() => ledger.close());
   return ledger;
@@ -25,7 +22,7 @@ export function temporaryLedger(t: TestContext, options: Partial<LedgerOptions> 
 
 /** A new ledger that recorded these, written in two parts: `pause` of them, and the rest. */
 export async function recordedInParts(t: TestContext, exchanges: readonly Exchange[], pause: number) {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   for (const [position, exchange] of exchanges.entries()) {
     if (position === pause) await ledger.flush();

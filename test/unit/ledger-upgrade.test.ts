@@ -49,9 +49,9 @@ const attemptsOf = (path: string) =>
   );
 
 test('a database of an earlier version has its attempts counted as if they had always been', async (t) => {
-  const path = oldDatabase(t, { migrations: 1, settledThen: recorded, rollup: firstRollup });
+  const path = oldDatabase({ migrations: 1, settledThen: recorded, rollup: firstRollup });
   const upgraded = temporaryLedger(t, { path });
-  const freshPath = temporaryPath(t);
+  const freshPath = temporaryPath();
   const fresh = temporaryLedger(t, { path: freshPath });
   for (const exchange of recorded) fresh.record(exchange);
   await fresh.flush();
@@ -85,7 +85,7 @@ test('the statistics of an upgraded database are those of one that was never old
     settled({ ...stream, startedAt: now - 60_000, attempts: [attempt({ reason: 'http_429' })] }),
     settled({ startedAt: now - 72 * HOUR, key: 'web', outcome: 'failed', endReason: 'upstream_error' }),
   ];
-  const path = oldDatabase(t, { migrations: 3, settledThen, rollup: rollupsOf(settledThen) });
+  const path = oldDatabase({ migrations: 3, settledThen, rollup: rollupsOf(settledThen) });
   const fresh = temporaryLedger(t);
   for (const exchange of settledThen) fresh.record(exchange);
   await fresh.flush();
@@ -121,7 +121,7 @@ function rollupsOf(exchanges: readonly Exchange[]): string {
 for (let migrations = 1; migrations <= MIGRATIONS; migrations += 1) {
   test(`a database of migration ${migrations} of ${MIGRATIONS} keeps all it held, and can be written`, async (t) => {
     const settledThen = recorded;
-    const path = oldDatabase(t, { migrations, settledThen, rollup: migrations === 1 ? firstRollup : rollup });
+    const path = oldDatabase({ migrations, settledThen, rollup: migrations === 1 ? firstRollup : rollup });
     const ledger = temporaryLedger(t, { path });
     assert.deepEqual(
       query(path, 'select id from exchanges order by seq'),

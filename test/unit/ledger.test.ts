@@ -15,7 +15,7 @@ import {
 } from './ledger-fixture.js';
 
 test('an exchange is stored with every field', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   const exchange = settled({
     correlationId: 'mine',
@@ -128,7 +128,7 @@ test('an exchange is stored with every field', async (t) => {
 });
 
 test('what an exchange does not know is null, and so is what no counter can hold', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   ledger.record(
     settled({ totalUs: Number.NaN, bytesIn: Number.POSITIVE_INFINITY, headersUs: -1, queueUs: 1.6 }),
@@ -152,7 +152,7 @@ test('what an exchange does not know is null, and so is what no counter can hold
 });
 
 test('a row is committed within 50 ms of being recorded', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   await ledger.flush();
   const recorded = performance.now();
@@ -182,7 +182,7 @@ test('a long queue is written in several transactions', async (t) => {
 });
 
 test('a row that the database refuses is dropped alone, with its attempts, and logged once', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const logger = memoryLogger();
   const ledger = temporaryLedger(t, { path, logger });
   const twice = settled();
@@ -199,7 +199,7 @@ test('a row that the database refuses is dropped alone, with its attempts, and l
 });
 
 test('sessions are remembered for each key apart, and removing one removes no exchange', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   ledger.record(settled({ session: 'a', startedAt: 2000 }));
   ledger.record(settled({ session: 'a', startedAt: 1000 }));

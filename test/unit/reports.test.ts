@@ -309,7 +309,7 @@ test('a window is read by whole days and hours, and what is left by minutes', ()
 });
 
 test('minutes that are too old are removed, a few at a time', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const first = temporaryLedger(t, { path });
   await first.close();
   const client = new SQLite(path);
