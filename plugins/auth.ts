@@ -10,7 +10,7 @@ import type { Scope } from '../src/types.js';
 /** Options of the auth plugin; a parsed `Config` fits. */
 export type AuthOptions = Pick<Config, 'keys' | 'anonymous'>;
 
-const everyScope: ReadonlySet<Scope> = new Set(['proxy', 'read']);
+const everyScope: ReadonlySet<Scope> = new Set(['proxy', 'read', 'admin']);
 const anonymousCaller: Caller = { name: null, scopes: everyScope, routes: null, limits: null };
 
 /**

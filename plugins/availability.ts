@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 
-const config = { gateway: { scope: 'read', record: false } } as const;
+const config = {
+  gateway: { scope: 'read', record: false, summary: 'What is known now about providers and targets' },
+} as const;
 
 /** `GET /stats/availability`: what is known now about each provider and target, and who waits for them. */
 async function availabilityPlugin(app: FastifyInstance): Promise<void> {

@@ -4,6 +4,7 @@ import { GatewayError, shuttingDown } from '../src/errors.js';
 import { conclude, type Exchange, sinceStart, whenSettled } from '../src/exchange.js';
 import { UploadError } from '../src/upload/error.js';
 import { receiveUpload } from '../src/upload/upload.js';
+import { cancelledError } from '../src/upstream/final.js';
 
 /** Makes a scope take JSON only, and keep its bytes as `request.gatewayBody`. */
 export function acceptJson(app: FastifyInstance): void {
@@ -13,6 +14,7 @@ export function acceptJson(app: FastifyInstance): void {
     if (exchange !== null) {
       exchange.receivedUs = sinceStart(exchange);
       exchange.bytesIn = bytes.length;
+      app.gatewayExchanges.capture(exchange, bytes);
     }
     request.gatewayBody = bytes;
     try {
@@ -48,6 +50,11 @@ async function receive({ exchange, headers }: FastifyRequest, payload: Readable,
       limit,
       signal: stop.signal,
     });
+    // Settled already, so that nobody would discard it: the client left while the last bytes went to the disk.
+    if (exchange.cancelled !== null) {
+      void upload.discard();
+      throw cancelledError(exchange);
+    }
     // Of no further use once there is an answer, or nobody to give it to.
     whenSettled(exchange, () => void upload.discard());
     exchange.receivedUs = sinceStart(exchange);

@@ -8,10 +8,11 @@ import { shuttingDown } from '../src/errors.js';
 import { cancel, type Exchange } from '../src/exchange.js';
 import { createExchanges } from '../src/live.js';
 import { depthOf, pathOf, withoutSegments } from '../src/paths.js';
+import { type CaptureOptions, createCapturing } from '../src/payloads/capture.js';
 import '../src/types.js';
 
 /** Options of the exchange plugin; a parsed `Config` fits. */
-export type ExchangeOptions = Pick<Config, 'drainTimeout' | 'clientTimeout'>;
+export type ExchangeOptions = Pick<Config, 'drainTimeout' | 'clientTimeout'> & CaptureOptions;
 
 const MAX_ID = 128;
 const printable = /^[\x21-\x7e]+$/;
@@ -21,7 +22,7 @@ const printable = /^[\x21-\x7e]+$/;
  * on `onResponse`, or when the connection closes first. Decorates `app.gatewayExchanges` and `request.exchange`.
  */
 async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): Promise<void> {
-  const exchanges = createExchanges(app.gatewayLedger, options.clientTimeout);
+  const exchanges = createExchanges(app.gatewayLedger, options.clientTimeout, createCapturing(options));
   const prefixDepth = depthOf(app.prefix);
 
   app.decorate('gatewayExchanges', exchanges);
@@ -45,7 +46,9 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
       open(request, reply);
       settle(request, reply);
     }
-    done(null, payload);
+    const sealed = seal(request, reply, payload);
+    if (sealed === null) done(null, payload);
+    else void sealed.then(() => done(null, payload));
   });
   app.addHook('preClose', async () => {
     await exchanges.drain(options.drainTimeout);
@@ -83,12 +86,21 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
     }
   }
 
+  /** Under strict durability: the promise for which an answer waits. Of a stream only the end has to. */
+  function seal(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<void> | null {
+    if (app.gatewayLedger.durability === 'relaxed') return null;
+    const length = lengthOf(payload);
+    if (length === null || !isRecorded(request)) return null;
+    // A hook of the host answers.
+    if (request.exchange === null) watch(open(request, reply), request, reply);
+    noteUpload(request);
+    return request.exchange?.seal?.(reply.statusCode, length) ?? null;
+  }
+
   function settle(request: FastifyRequest, reply: FastifyReply): void {
     if (request.exchange === null) return;
     const { raw } = reply;
-    // Only a body that was read in full is known to be as long as it said.
-    if (request.body !== undefined && request.raw.complete !== false)
-      request.exchange.bytesIn ??= contentLength(request.headers['content-length']);
+    noteUpload(request);
     // A pipelined answer whose turn has not come has no socket: what it says it sent, it holds.
     const sent = raw.headersSent && (request.exchange.delivered || raw.socket !== null);
     exchanges.settle(request.exchange, {
@@ -96,6 +108,18 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
       bytesOut: sent ? contentLength(reply.getHeader('content-length')) : null,
     });
   }
+}
+
+/** Only a body that was read in full is known to be as long as it said. */
+function noteUpload({ exchange, body, headers, raw }: FastifyRequest): void {
+  if (exchange !== null && body !== undefined && raw.complete !== false)
+    exchange.bytesIn ??= contentLength(headers['content-length']);
+}
+
+/** The length of an answer in bytes; null when it is a stream. */
+function lengthOf(payload: unknown): number | null {
+  if (payload === null || payload === undefined) return 0;
+  return typeof payload === 'string' || payload instanceof Uint8Array ? Buffer.byteLength(payload) : null;
 }
 
 /** Whether a response that says `finish` was sent in full: over HTTP/2 it says so too when its client has reset it. */

@@ -5,6 +5,8 @@ import { endpoints, type RoutedBody } from '../src/endpoints.js';
 import { GatewayError } from '../src/errors.js';
 import { explain } from '../src/routing/explain.js';
 import { requestFacts } from '../src/routing/facts.js';
+import type { Entry } from '../src/routing/table.js';
+import { isRecord } from '../src/stream/json.js';
 import { acceptJson } from './bodies.js';
 import { policyOf, providerOf } from './proxy.js';
 import { ownScope } from './scope.js';
@@ -14,7 +16,9 @@ export type ExplainOptions = Pick<Config, 'bodyLimit' | 'keys'>;
 
 type ExplainRequest = FastifyRequest<{ Querystring: { endpoint?: unknown; key?: unknown } }>;
 
-const config = { gateway: { scope: 'read', record: false } } as const;
+const config = {
+  gateway: { scope: 'read', record: false, summary: 'Where a request would go, and what it would cost' },
+} as const;
 
 /**
  * `POST /explain`: what would become of a request, without sending it. The body is the request itself; `?endpoint=`
@@ -29,7 +33,7 @@ async function explainPlugin(app: FastifyInstance, options: ExplainOptions): Pro
     const key = keyOf(request.query.key);
     const body = bodyOf(request.body);
     const allowed = key?.routes == null ? null : new Set(key.routes);
-    const entry = app.gatewayRouter.resolve(body.model, allowed, providerOf(request));
+    const entry = entryOf(body.model ?? null, providerOf(request), allowed, key?.name ?? null);
     const facts = requestFacts({
       endpoint: path.slice(1),
       body,
@@ -40,6 +44,19 @@ async function explainPlugin(app: FastifyInstance, options: ExplainOptions): Pro
     });
     return explain(app.gatewayRouter, entry, facts, Date.now());
   });
+
+  /** A request may leave the model to a provider, where the API has a default. */
+  function entryOf(
+    model: string | null,
+    provider: string | null,
+    allowed: ReadonlySet<string> | null,
+    key: string | null,
+  ): Entry {
+    if (model !== null) return app.gatewayRouter.resolve(model, allowed, provider);
+    const entry = app.gatewayRouter.passthrough(provider, allowed, key);
+    if (entry !== null) return entry;
+    throw new GatewayError('invalid_request_error', '`model` is required.', { param: 'model' });
+  }
 
   function keyOf(name: unknown) {
     if (name === undefined) return null;
@@ -57,11 +74,13 @@ function endpointOf(given: unknown) {
   throw new GatewayError('invalid_request_error', message, { param: 'endpoint' });
 }
 
-function bodyOf(body: unknown): RoutedBody & { model: string } {
-  if (typeof body === 'object' && body !== null && 'model' in body && typeof body.model === 'string') {
-    return { ...body, model: body.model };
+/** Of the body only what choosing goes by is looked at, so a model alone can be explained. */
+function bodyOf(body: unknown): RoutedBody {
+  if (isRecord(body)) {
+    const { model = null } = body;
+    if (model === null || typeof model === 'string') return { ...body, model };
   }
-  throw new GatewayError('invalid_request_error', '`model` is required.', { param: 'model' });
+  throw new GatewayError('invalid_request_error', '`model` must be a string.', { param: 'model' });
 }
 
 function sessionOf({ headers }: FastifyRequest): string | null {
@@ -77,5 +96,5 @@ export default fp(explainPlugin, {
   fastify: '5.x',
   name: 'gateway-explain',
   encapsulate: true,
-  decorators: { fastify: ['gatewayRouter'] },
+  decorators: { fastify: ['gatewayRouter'], request: ['exchange'] },
 });

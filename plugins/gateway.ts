@@ -10,10 +10,13 @@ import explain from './explain.js';
 import forwarding from './forwarding.js';
 import health from './health.js';
 import limits, { type LimitsOptions } from './limits.js';
+import liveFeed from './live-feed.js';
 import openai from './openai.js';
+import openapi from './openapi.js';
 import persistence from './persistence.js';
 import routing from './routing.js';
 import { ownScope } from './scope.js';
+import sessions from './sessions.js';
 import stats from './stats.js';
 
 /** Options of the gateway plugin: the configuration, next to Fastify's own `prefix`. */
@@ -42,6 +45,8 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   ownScope(app);
   if (!app.hasDecorator('httpErrors')) await app.register(sensible);
 
+  // First, because it sees only the routes that come after it.
+  await app.register(openapi);
   // Fastify closes the last registered first: connections, then exchanges, and the ledger at the end.
   await app.register(persistence, config);
   await app.register(exchange, config);
@@ -53,6 +58,8 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   await app.register(explain, config);
   await app.register(availability, config);
   await app.register(stats, config);
+  await app.register(sessions, config);
+  await app.register(liveFeed, config);
   await app.register(health, config);
   // Without a prefix of its own, the gateway shares its scope with the host, whose unknown URLs are the host's.
   // Last, because a prefix that is taken shows in the routes first, as an error that can be caught.

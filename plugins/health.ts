@@ -1,31 +1,59 @@
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
+import Type from 'typebox';
+import { LedgerStateSchema, ledgerState } from '../src/db/answers.js';
 import type { GatewayRouteConfig } from '../src/types.js';
 
-const config: { gateway: GatewayRouteConfig } = { gateway: { scope: 'none', record: false } };
+const config = (summary: string): { gateway: GatewayRouteConfig } => ({
+  gateway: { scope: 'none', record: false, summary },
+});
+
+const HealthSchema = Type.Object({
+  /** `degraded` while the database cannot be written: exchanges are served, and wait to be recorded. */
+  status: Type.Enum(['ok', 'degraded']),
+  in_flight: Type.Number(),
+  ledger: LedgerStateSchema,
+});
+
+const ReadySchema = Type.Object({
+  status: Type.Enum(['ready', 'not_ready']),
+  /** Null when there is none, by choice. */
+  database: Type.Unsafe<boolean | null>({ type: ['boolean', 'null'] }),
+  target: Type.Boolean(),
+  draining: Type.Boolean(),
+});
 
 /** `GET /health`: the process is alive. `GET /ready`: it can answer, so traffic may be sent to it. */
 async function healthPlugin(app: FastifyInstance): Promise<void> {
-  app.get('/health', { config, logLevel: 'warn' }, async () => {
-    const ledger = app.gatewayLedger.health();
-    const { status, queued, written, dropped } = ledger;
+  const health = {
+    config: config('The process is alive'),
+    logLevel: 'warn',
+    schema: { response: { 200: HealthSchema } },
+  } as const;
+  app.get('/health', health, async () => {
+    const ledger = ledgerState(app.gatewayLedger.health());
     return {
-      status: status === 'degraded' ? 'degraded' : 'ok',
+      status: ledger.status === 'degraded' ? 'degraded' : 'ok',
       in_flight: app.gatewayExchanges.size,
-      ledger: { status, queued, written, dropped },
+      ledger,
     };
   });
 
-  app.get('/ready', { config, logLevel: 'warn' }, async (_request, reply) => {
+  const ready = {
+    config: config('The gateway can answer, so traffic may be sent to it'),
+    logLevel: 'warn',
+    schema: { response: { 200: ReadySchema, 503: ReadySchema } },
+  } as const;
+  app.get('/ready', ready, async (_request, reply) => {
     const { status } = app.gatewayLedger.health();
     // Null: there is none, by choice.
     const database = status === 'off' ? null : status === 'ok';
     const target = app.gatewayRouter.usable(Date.now());
     const { draining } = app.gatewayExchanges;
-    const ready = database !== false && target && !draining;
+    const isReady = database !== false && target && !draining;
     return reply
-      .code(ready ? 200 : 503)
-      .send({ status: ready ? 'ready' : 'not_ready', database, target, draining });
+      .code(isReady ? 200 : 503)
+      .send({ status: isReady ? 'ready' : 'not_ready', database, target, draining });
   });
 }
 

@@ -17,8 +17,8 @@ export default async function models(
   // Ids hold slashes, dots and colons, so the rest of the path is the id.
   app.get('/v1/models/*', route, async (request: FastifyRequest<{ Params: { '*': string } }>) => {
     const id = request.params['*'];
-    const model = gatewayRouter.models(allowedRoutes(request.exchange)).find((listed) => listed.id === id);
-    if (model !== undefined) return modelObject(model);
+    const model = gatewayRouter.model(id, allowedRoutes(request.exchange));
+    if (model !== null) return modelObject(model);
     const message = `No route, alias or model is named ${JSON.stringify(id.slice(0, 100))}.`;
     throw new GatewayError('model_not_found', message, { param: 'model' });
   });

@@ -41,9 +41,9 @@ async function openaiPlugin(app: FastifyInstance, options: OpenaiOptions): Promi
 
   function declare(scope: FastifyInstance, endpoint: Endpoint): void {
     const schema = { body: endpoint.body };
-    scope.post(`/v1${endpoint.path}`, { ...route, schema }, (request, reply) =>
-      proxy.byModel(request, reply, endpoint),
-    );
+    const summary = `OpenAI's ${endpoint.path.slice(1)}, routed by \`model\``;
+    const own = { ...route, schema, config: { gateway: { ...config.gateway, summary } } };
+    scope.post(`/v1${endpoint.path}`, own, (request, reply) => proxy.byModel(request, reply, endpoint));
   }
 }
 

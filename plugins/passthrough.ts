@@ -1,8 +1,10 @@
+import { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify';
 import { misspelt, unknownEndpoint } from '../src/endpoints.js';
 import { GatewayError } from '../src/errors.js';
 import { depthOf, leavesItsFolder, pathOf, queryOf, withoutSegments } from '../src/paths.js';
+import { lend } from '../src/upload/lend.js';
 import { rawBody } from '../src/upstream/outgoing.js';
 import { notFoundHandler } from './error-handler.js';
 import { allowedRoutes, factsOf, type ModelProxy, providerOf } from './proxy.js';
@@ -11,6 +13,9 @@ interface PassthroughOptions {
   route: RouteShorthandOptions;
   proxy: ModelProxy;
 }
+
+/** `..;x=1`, plain or percent-encoded: a dot segment for servers that take `;` for the beginning of a parameter. */
+const dotWithParameter = /(?:[/\\]|%(?:25)*(?:2f|5c))(?:\.|%(?:25)*2e){1,2}(?:;|%(?:25)*3b)/i;
 
 /**
  * Everything else below `/v1`: files, batches, stored responses, and what is yet to be invented. It goes as it is to
@@ -28,18 +33,15 @@ export default async function passthrough(
 
   async function handler(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { exchange, body } = request;
-    const resolution = app.gatewayRouter.passthrough(
-      providerOf(request),
-      allowedRoutes(exchange),
-      exchange?.key,
-    );
+    const key = exchange?.key ?? null;
+    const resolution = app.gatewayRouter.passthrough(providerOf(request), allowedRoutes(exchange), key);
     if (resolution === null) return notFoundHandler(request, reply);
-    const below = withoutSegments(request.url, depth);
+    const below = withoutSegments(originForm(request.url), depth);
     const path = pathOf(below);
-    if (leavesItsFolder(path)) {
+    if (leavesItsFolder(path) || dotWithParameter.test(path) || below.includes('#')) {
       throw new GatewayError(
         'invalid_request_error',
-        'The path must not contain dot segments, or characters that hide what it says.',
+        'The path must not contain dot segments, a fragment, or characters that hide what it says.',
       );
     }
     // What is routed, measured and charged for must not be had beside all that.
@@ -47,7 +49,7 @@ export default async function passthrough(
     if (meant !== null) {
       throw new GatewayError('invalid_request_error', `Write the path as /v1${meant.path}.`);
     }
-    const source = body instanceof Readable ? body : null;
+    const source = body instanceof Readable && hasBody(request.raw) ? body : null;
     // What a hook of the host has unpacked is no longer what the headers say.
     const asItIs = source === request.raw;
     const length = asItIs ? contentLength(request.headers['content-length']) : null;
@@ -57,12 +59,23 @@ export default async function passthrough(
       facts: factsOf(request, endpoint, {}),
       endpoint,
       query: queryOf(below),
-      body: rawBody(source, length, asItIs),
+      body: rawBody(source === null ? null : lend(source), length, asItIs),
       streaming: false,
       addStreamUsage: false,
       estimate: () => null,
     });
   }
+}
+
+/** `http://host/path`, which proxies are sent and servers have to accept (RFC 9112, 3.2.2), as `/path`. */
+function originForm(url: string): string {
+  return url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '');
+}
+
+/** Over HTTP/1 a request says whether it has a body; others do not have to. Its type says nothing about that. */
+function hasBody(raw: FastifyRequest['raw']): boolean {
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = raw.headers;
+  return !(raw instanceof IncomingMessage) || coding !== undefined || length !== '0';
 }
 
 function contentLength(value: string | undefined): number | null {

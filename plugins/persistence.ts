@@ -1,12 +1,13 @@
 import type { FastifyPluginAsync } from 'fastify';
 import fp from 'fastify-plugin';
-import type { Config } from '../src/config.js';
+import type { Config, DatabaseConfig } from '../src/config.js';
 import { noLedger, openLedger } from '../src/db/ledger.js';
+import { PLAIN_RULES } from '../src/payloads/prepare.js';
 
 /** Options of the persistence plugin. */
-export interface PersistenceOptions {
+export interface PersistenceOptions extends Partial<Pick<Config, 'keys' | 'providers'>> {
   /** Where exchanges are stored, or false for nowhere. */
-  database: Config['database'];
+  database: false | (Pick<DatabaseConfig, 'path' | 'durability'> & Partial<DatabaseConfig>);
 }
 
 /**
@@ -17,10 +18,32 @@ export interface PersistenceOptions {
  * await app.register(persistence, { database: { path: './data/gateway.db', durability: 'relaxed', capture: 'none' } });
  * ```
  */
-const persistence: FastifyPluginAsync<PersistenceOptions> = async (app, { database }) => {
-  const ledger = database ? openLedger({ path: database.path, logger: app.log }) : noLedger();
+const persistence: FastifyPluginAsync<PersistenceOptions> = async (app, options) => {
+  const { database } = options;
+  const ledger = database
+    ? openLedger({
+        path: database.path,
+        durability: database.durability,
+        logger: app.log,
+        payloads: {
+          maxBytes: database.maxPayload ?? PLAIN_RULES.maxBytes,
+          events: database.captureEvents ?? PLAIN_RULES.events,
+          paths: database.redact ?? PLAIN_RULES.paths,
+          secrets: secretsOf(options),
+        },
+        ...(database.retention !== undefined && { retention: database.retention }),
+      })
+    : noLedger();
   app.decorate('gatewayLedger', ledger);
   app.addHook('onClose', () => ledger.close());
+  // Its thread takes about 0.1 s to start, and no exchange should wait so long to be safe.
+  await ledger.flush();
 };
+
+/** Every credential that the gateway knows. */
+function secretsOf({ keys = [], providers = {} }: PersistenceOptions): string[] {
+  const all = [...keys.map(({ key }) => key), ...Object.values(providers).map(({ apiKey }) => apiKey)];
+  return all.filter((secret) => secret !== null);
+}
 
 export default fp(persistence, { name: 'gateway-persistence', fastify: '5.x' });

@@ -108,22 +108,35 @@ export function sendAnswer(request: FastifyRequest, reply: FastifyReply, answer:
     // What the host's own plugins have set (security headers, for instance) is the host's to decide.
     if (!reply.hasHeader(name) || describesBody.has(name)) reply.header(name, answer.headers[name]);
   }
-  return reply.headers(exchangeHeaders(exchangeOf(request))).send(inPieces(reply, answer.body));
+  return reply.headers(exchangeHeaders(exchangeOf(request))).send(inPieces(request, reply, answer));
 }
 
 /**
  * A large answer in pieces: written in one, it would stay in memory until its client has taken the last byte, and how
  * far that is could not be seen.
  */
-function inPieces(reply: FastifyReply, body: Answer['body']): Answer['body'] {
+function inPieces(
+  { exchange }: FastifyRequest,
+  reply: FastifyReply,
+  { status, body }: Answer,
+): Answer['body'] {
   if (!Buffer.isBuffer(body) || body.length <= PIECE_BYTES) return body;
   reply.header('content-length', body.length);
   let at = 0;
   return new Readable({
     highWaterMark: PIECE_BYTES,
     read() {
-      this.push(at < body.length ? body.subarray(at, at + PIECE_BYTES) : null);
-      at += PIECE_BYTES;
+      const piece = body.subarray(at, at + PIECE_BYTES);
+      at += piece.length;
+      if (exchange !== null) exchange.bytesOut = at;
+      if (piece.length === 0) {
+        this.push(null);
+        return;
+      }
+      // Under strict durability the last one waits until the record is safe.
+      const sealed = at === body.length ? exchange?.seal?.(status, at) : undefined;
+      if (sealed === undefined) this.push(piece);
+      else void sealed.then(() => this.push(piece));
     },
   });
 }

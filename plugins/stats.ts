@@ -1,45 +1,62 @@
 import sensible from '@fastify/sensible';
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import fp from 'fastify-plugin';
 import Type from 'typebox';
-import { ExchangeDetailSchema, ExchangePageSchema, StatsSchema } from '../src/db/answers.js';
-import { parseExchangeQuery, parseTotalsQuery, type RawQuery } from '../src/db/queries.js';
+import { ledgerState, SessionPageSchema, StatsSchema } from '../src/db/answers.js';
+import { parseSessionQuery, parseTotalsQuery, type RawQuery } from '../src/db/queries.js';
 import type { Dimension } from '../src/db/reports.js';
-import { QueryError } from '../src/window.js';
+import exchanges from './exchanges.js';
+import { readable, sendJson, understood } from './replies.js';
 
-const Text = Type.Optional(Type.String());
-const WindowQuery = Type.Object({ since: Text, until: Text });
-const StatsQuery = Type.Object({ since: Text, until: Text, group_by: Text });
-const ExchangesQuery = Type.Object({
-  limit: Text,
-  cursor: Text,
-  provider: Text,
-  model: Text,
-  route: Text,
-  outcome: Text,
-  since: Text,
-  until: Text,
+const text = (description: string) => Type.Optional(Type.String({ description }));
+
+const WINDOW = {
+  since: text(
+    'ISO 8601, epoch milliseconds, or a span back from now such as 24h; 24h by default. Widened to the minute within the last 48 hours, to the hour before that.',
+  ),
+  until: text('The same; now by default.'),
+};
+const STATS = {
+  ...WINDOW,
+  interval: text('Adds a time series with a point for each minute, 5m, 15m, hour, 6h or day, UTC.'),
+  provider: text('Only exchanges that ended at this provider, and attempts made there.'),
+  model: text('The same for a model.'),
+  route: text('The same for a route.'),
+  key: text('Only exchanges of the API key of this name.'),
+  outcome: text('ok, rejected, failed, aborted or truncated.'),
+  streaming: text('true or false.'),
+};
+const StatsQuery = Type.Object({
+  ...STATS,
+  group_by: text('Any of provider, model, route, key, outcome and streaming, separated by commas.'),
 });
-const ExchangeParams = Type.Object({ id: Type.String() });
+const GroupedQuery = Type.Object(STATS);
+const SessionsQuery = Type.Object({
+  ...WINDOW,
+  limit: text('1 to 500, 50 by default.'),
+  cursor: text('The next_cursor of the page before.'),
+});
 
 const GROUPED: readonly [url: string, dimension: Dimension][] = [
   ['/stats/providers', 'provider'],
   ['/stats/models', 'model'],
   ['/stats/routes', 'route'],
+  ['/stats/keys', 'key'],
 ];
 
-const config = { gateway: { scope: 'read', record: false } } as const;
+interface Read {
+  Querystring: RawQuery;
+}
 
-/** The JSON stats API over `app.gatewayLedger`; decorates `app.gatewayStats`. */
-const stats: FastifyPluginAsyncTypebox = async (app) => {
+/** The JSON stats API over `app.gatewayLedger`, and the exchanges; decorates `app.gatewayStats`. */
+async function stats(app: FastifyInstance): Promise<void> {
   if (!app.hasDecorator('httpErrors')) await app.register(sensible);
   app.decorate('gatewayStats', app.gatewayLedger.reports);
   app.register(routes);
-};
+}
 
 /** A scope of its own, so that its hook stays with these routes. */
-const routes: FastifyPluginAsyncTypebox = async (app) => {
+async function routes(app: FastifyInstance): Promise<void> {
   const ledger = app.gatewayLedger;
 
   app.addHook('preHandler', async () => {
@@ -52,63 +69,52 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     await ledger.flush();
   });
 
-  const answer = async (raw: RawQuery, grouping?: Dimension) => {
+  /** The reader makes the JSON of the statistics, which can be megabytes; here it gets its frame. */
+  async function answer(reply: FastifyReply, raw: RawQuery, grouping?: Dimension) {
     const query = understood(app, () => parseTotalsQuery(raw, Date.now(), grouping));
-    const { totals, data } = await app.gatewayStats.totals(query);
-    const { status, queued, written, dropped } = ledger.health();
-    return {
+    const statistics = await app.gatewayStats.text({ report: 'totals', query });
+    const frame = JSON.stringify({
       since: new Date(query.window.since).toISOString(),
       until: new Date(query.window.until).toISOString(),
       group_by: query.groupBy,
-      totals,
-      data,
+      interval_ms: query.step ?? null,
+      ledger: ledgerState(ledger.health()),
       next_cursor: null,
-      ledger: { status, queued, written, dropped },
-    };
-  };
+    });
+    return sendJson(reply, `${frame.slice(0, -1)},${statistics.slice(1)}`);
+  }
 
-  app.get(
+  app.get<Read>(
     '/stats',
-    { config, schema: { querystring: StatsQuery, response: { 200: StatsSchema } } },
-    async (request) => answer(request.query),
+    {
+      config: readable('Totals of a window, in groups and as a time series'),
+      schema: { querystring: StatsQuery, response: { 200: StatsSchema } },
+    },
+    (request, reply) => answer(reply, request.query),
   );
 
   for (const [url, dimension] of GROUPED) {
-    const schema = { querystring: WindowQuery, response: { 200: StatsSchema } };
-    app.get(url, { config, schema }, async (request) => answer(request.query, dimension));
+    const schema = { querystring: GroupedQuery, response: { 200: StatsSchema } };
+    app.get<Read>(url, { config: readable(`GET /stats grouped by ${dimension}`), schema }, (request, reply) =>
+      answer(reply, request.query, dimension),
+    );
   }
 
-  app.get(
-    '/exchanges',
-    { config, schema: { querystring: ExchangesQuery, response: { 200: ExchangePageSchema } } },
-    async (request) => {
-      const query = understood(app, () => parseExchangeQuery(request.query, Date.now()));
-      return app.gatewayStats.exchanges(query);
+  app.get<Read>(
+    '/stats/sessions',
+    {
+      config: readable(
+        'Sessions with exchanges in a window, the latest first, with sums over stored exchanges',
+      ),
+      schema: { querystring: SessionsQuery, response: { 200: SessionPageSchema } },
+    },
+    async (request, reply) => {
+      const query = understood(app, () => parseSessionQuery(request.query, Date.now()));
+      return sendJson(reply, await app.gatewayStats.text({ report: 'sessions', query }));
     },
   );
 
-  app.get(
-    '/exchanges/:id',
-    { config, schema: { params: ExchangeParams, response: { 200: ExchangeDetailSchema } } },
-    async (request) => {
-      const exchange = await app.gatewayStats.exchange(request.params.id);
-      if (!exchange)
-        throw app.httpErrors.notFound(`There is no exchange ${JSON.stringify(request.params.id)}.`);
-      return exchange;
-    },
-  );
-};
-
-/** The caller's mistakes become a 400 with their own message. */
-function understood<Query>(app: FastifyInstance, parse: () => Query): Query {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof QueryError) {
-      throw app.httpErrors.createError(400, error.message, { param: error.param });
-    }
-    throw error;
-  }
+  await app.register(exchanges);
 }
 
 export default fp(stats, {

@@ -52,9 +52,11 @@ function letGo(exchange: Exchange, response: ServerResponse): void {
   response.destroy();
 }
 
-/** Bytes that were written for the client and have not left. */
+/** Bytes that were written for the client and have not left. What waits for an earlier answer is not its doing. */
 function waitingBytes(response: ServerResponse): number {
-  return http2Stream(response)?.writableLength ?? response.writableLength;
+  const stream = http2Stream(response);
+  if (stream !== null) return stream.writableLength;
+  return response.socket === null ? 0 : response.writableLength;
 }
 
 /** Bytes that have left: any number that changes with them will do. */

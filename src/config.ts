@@ -1,4 +1,5 @@
 import Value from 'typebox/value';
+import { completeDatabase } from './config/database.js';
 import { type Environment, expandEnvironment } from './config/environment.js';
 import { completeLimits } from './config/limits.js';
 import { collectProblems, type Path, type Problems } from './config/problems.js';
@@ -68,10 +69,7 @@ export function describeConfig(config: Config): unknown {
 function complete(options: GatewayOptions, environment: Environment, problems: Problems): Config {
   return {
     server: { host: options.server?.host ?? '127.0.0.1', port: options.server?.port ?? 8080 },
-    database:
-      options.database === false
-        ? false
-        : { path: options.database?.path ?? './data/gateway.db', durability: 'relaxed', capture: 'none' },
+    database: options.database === false ? false : completeDatabase(options.database ?? {}, problems),
     keys: (options.keys ?? []).map(completeKey),
     anonymous: options.anonymous ?? 'loopback',
     providers: completeProviders(options, environment, problems),
@@ -103,7 +101,7 @@ function complete(options: GatewayOptions, environment: Environment, problems: P
 }
 
 function completeKey(options: NonNullable<GatewayOptions['keys']>[number]): KeyConfig {
-  const scopes: KeyConfig['scopes'] = options.scopes?.filter((scope) => scope !== 'admin') ?? ['proxy'];
+  const scopes: KeyConfig['scopes'] = options.scopes ?? ['proxy'];
   return {
     name: options.name,
     key: options.key,
@@ -111,6 +109,7 @@ function completeKey(options: NonNullable<GatewayOptions['keys']>[number]): KeyC
     routes: options.routes === undefined ? null : [...new Set(options.routes)],
     policy: options.policy ?? null,
     limits: completeLimits(options.limits),
+    capture: options.capture ?? null,
   };
 }
 

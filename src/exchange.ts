@@ -1,4 +1,4 @@
-import { v7 as uuidv7 } from 'uuid';
+import { createId } from './id.js';
 import type { Attempt, CancelReason, EndReason, Exchange, Outcome } from './record.js';
 
 export type {
@@ -38,7 +38,9 @@ export function openExchange(opening: Opening): Exchange {
     receivedUs: 0,
     upstreamUs: 0,
     delivered: false,
-    id: uuidv7(),
+    seal: null,
+    capture: null,
+    id: createId(),
     correlationId: opening.correlationId ?? null,
     startedAt: Date.now() - Math.round(ago),
     startTick: performance.now() - ago,
@@ -67,6 +69,7 @@ export function openExchange(opening: Opening): Exchange {
     usage: null,
     usageSource: 'none',
     costNano: null,
+    dearestCostNano: null,
     priceSource: null,
     price: null,
     attempts: [],

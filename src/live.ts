@@ -10,6 +10,8 @@ import {
   openExchange,
   sinceStart,
 } from './exchange.js';
+import { createLagSampler } from './lag.js';
+import type { Capturing } from './payloads/capture.js';
 
 /** How long after the drain deadline a told-to-stop answer may take to reach its client, in milliseconds. */
 const LAST_WORDS_MS = 500;
@@ -22,8 +24,15 @@ export interface Exchanges {
   readonly draining: boolean;
   /** Opens an exchange whose answer leaves through `response`. */
   open(opening: Opening, response: ServerResponse): Exchange;
-  /** Completes the record and hands it to the ledger. Only the first call for an exchange has an effect. */
+  /** Keeps the request body of an exchange whose caller is known, if it may have to be stored. */
+  capture(exchange: Exchange, request: Buffer): void;
+  /**
+   * Completes the record and hands it to the ledger, unless it was sealed before. Only the first call for an exchange
+   * has an effect.
+   */
   settle(exchange: Exchange, ending: Ending): void;
+  /** Calls `listener` with every exchange that is over, until the function it returns is called. It must not throw. */
+  onSettled(listener: (exchange: Exchange) => void): () => void;
   /**
    * Waits up to `timeoutMs` milliseconds for the live exchanges, then tells the rest to stop. Resolves when
    * every one is settled.
@@ -35,9 +44,16 @@ export interface Exchanges {
  * Keeps the live exchanges and records each of them exactly once. A client that takes no byte for `clientTimeoutMs`
  * is let go.
  */
-export function createExchanges(ledger: Ledger, clientTimeoutMs: number): Exchanges {
+export function createExchanges(
+  ledger: Ledger,
+  clientTimeoutMs: number,
+  capturing: Capturing | null = null,
+): Exchanges {
   const live = new Map<Exchange, ServerResponse>();
   const clients = watchClients(live, clientTimeoutMs);
+  const sealed = new WeakSet<Exchange>();
+  const lag = createLagSampler(() => live.size > 0);
+  const listeners = new Set<(exchange: Exchange) => void>();
   let onEmpty: (() => void) | null = null;
   let draining = false;
 
@@ -52,10 +68,28 @@ export function createExchanges(ledger: Ledger, clientTimeoutMs: number): Exchan
 
   function settleNow(exchange: Exchange, ending: Ending): void {
     if (!live.delete(exchange)) return;
+    if (!sealed.has(exchange)) record(exchange, ending);
+    if (live.size === 0) onEmpty?.();
+  }
+
+  /** What becomes of an answer that is complete but for its last byte is no longer in the gateway's hands. */
+  function seal(exchange: Exchange, ending: Ending): Promise<void> {
+    if (live.has(exchange) && !sealed.has(exchange)) {
+      sealed.add(exchange);
+      exchange.delivered = true;
+      record(exchange, ending);
+    }
+    return ledger.committed();
+  }
+
+  function record(exchange: Exchange, ending: Ending): void {
+    exchange.lagUs = lag.since(exchange.startTick);
     finish(exchange, ending);
     for (const act of exchange.onSettled ?? []) act();
-    ledger.record(exchange);
-    if (live.size === 0) onEmpty?.();
+    const payloads = exchange.capture?.end(exchange);
+    exchange.capture = null;
+    ledger.record(exchange, payloads);
+    for (const listener of listeners) listener(exchange);
   }
 
   function empty(timeoutMs: number): Promise<void> {
@@ -80,10 +114,21 @@ export function createExchanges(ledger: Ledger, clientTimeoutMs: number): Exchan
     },
     open(opening, response) {
       const exchange = openExchange(opening);
+      if (ledger.durability === 'strict') {
+        exchange.seal = (status, bytesOut) => seal(exchange, { status, bytesOut });
+      }
       live.set(exchange, response);
+      lag.wake();
       return exchange;
     },
+    capture(exchange, request) {
+      exchange.capture = capturing?.begin(exchange.key, request) ?? null;
+    },
     settle,
+    onSettled(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     async drain(timeoutMs) {
       draining = true;
       await empty(timeoutMs);
@@ -91,7 +136,7 @@ export function createExchanges(ledger: Ledger, clientTimeoutMs: number): Exchan
       await empty(LAST_WORDS_MS);
       for (const [exchange, response] of [...live]) {
         response.destroy();
-        cutOff(exchange);
+        if (!sealed.has(exchange)) cutOff(exchange);
         settleNow(exchange, { status: response.headersSent ? response.statusCode : null, bytesOut: null });
       }
       clients.stop();

@@ -8,7 +8,7 @@ export function depthOf(prefix: string): number {
  * that a request to a proxy names (RFC 9112, 3.2.2) is nobody's business here, and is left out.
  */
 export function withoutSegments(url: string, count: number): string {
-  const path = url.startsWith('/') ? url : url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
+  const path = url.startsWith('/') ? url : url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '') || '/';
   let start = 0;
   for (let left = count; left > 0 && start !== -1; left--) start = path.indexOf('/', start + 1);
   return start === -1 ? '/' : path.slice(start) || '/';

@@ -1,4 +1,5 @@
 import type { LimitsConfig, Price } from './config/types.js';
+import type { Capture } from './payloads/capture.js';
 import type { Usage } from './stream/usage.js';
 
 /** How an exchange ended, in one word. */
@@ -111,6 +112,14 @@ export interface Exchange {
   upstreamUs: number;
   /** The last byte of the answer was handed to the client's socket. */
   delivered: boolean;
+  /**
+   * Under `strict` durability: to be called when the exchange is concluded, and its last byte held back until the
+   * promise resolves. It never rejects. Completes the record with the status and the length of the answer, if that
+   * is not known already. Null under `relaxed`.
+   */
+  seal: ((status: number, bytesOut: number | null) => Promise<void>) | null;
+  /** The bodies, until it is known whether they are to be stored; null when they are not. */
+  capture: Capture | null;
 
   /** UUIDv7; sorts by start time. */
   readonly id: string;
@@ -149,6 +158,8 @@ export interface Exchange {
   usageSource: UsageSource;
   /** Computed from the target's price, integer nano-USD. */
   costNano: number | null;
+  /** What the dearest target that could have been tried would have cost, integer nano-USD. */
+  dearestCostNano: number | null;
   priceSource: string | null;
   /** The price that `costNano` was computed with. */
   price: Price | null;

@@ -7,7 +7,7 @@ import type { Upload } from './upload/upload.js';
 import type { Upstream } from './upstream/forward.js';
 
 /** What an API key may be used for. */
-export type Scope = 'proxy' | 'read';
+export type Scope = 'proxy' | 'read' | 'admin';
 
 /** What a route of the gateway says about itself in its `config`. */
 export interface GatewayRouteConfig {
@@ -15,6 +15,8 @@ export interface GatewayRouteConfig {
   scope: Scope | 'any' | 'none';
   /** Whether a request to this route is an exchange, and so leaves a record. */
   record: boolean;
+  /** What the route is for, in `/openapi.json`. */
+  summary?: string;
 }
 
 declare module 'fastify' {

@@ -1,4 +1,5 @@
 import type { Window } from './db/reports.js';
+import { ceilTo, DAY_MS, floorTo, HOUR_MS, MINUTE_MS, MINUTES_KEPT_MS } from './db/spans.js';
 
 /** A query parameter that cannot be understood; the message names it and says what would do. */
 export class QueryError extends Error {
@@ -13,7 +14,6 @@ export class QueryError extends Error {
   }
 }
 
-const DAY_MS = 86_400_000;
 const SPAN_MS = new Map([
   ['ms', 1],
   ['s', 1000],
@@ -51,6 +51,55 @@ export function parseWindow(since: string | undefined, until: string | undefined
   };
   requireOrder(window);
   return window;
+}
+
+/** The points of a time series by name, in milliseconds. They begin at multiples of their length, UTC. */
+const INTERVALS = new Map([
+  ['minute', MINUTE_MS],
+  ['1m', MINUTE_MS],
+  ['5m', 5 * MINUTE_MS],
+  ['15m', 15 * MINUTE_MS],
+  ['hour', HOUR_MS],
+  ['1h', HOUR_MS],
+  ['6h', 6 * HOUR_MS],
+  ['day', DAY_MS],
+  ['1d', DAY_MS],
+]);
+const MAX_POINTS = 10_000;
+
+/** The length of a point of a time series in milliseconds. Throws `QueryError`. */
+export function parseInterval(text: string): number {
+  const step = INTERVALS.get(text);
+  if (step !== undefined) return step;
+  const names = [...INTERVALS.keys()].join(', ');
+  throw new QueryError('interval', `interval must be one of ${names}, got ${JSON.stringify(text)}`);
+}
+
+/**
+ * A window widened to what statistics are kept by: whole minutes within the last 48 hours, whole hours before, and
+ * whole points of a time series. Throws `QueryError` when there would be too many points, or points that are shorter
+ * than what is known.
+ */
+export function alignWindow(window: Window, now: number, step?: number): Window {
+  const minutesSince = now - MINUTES_KEPT_MS;
+  if (step !== undefined && step < HOUR_MS && window.since < floorTo(step, minutesSince)) {
+    throw new QueryError(
+      'interval',
+      'interval must be an hour or longer when since is more than 48 hours ago',
+    );
+  }
+  const unitAt = (instant: number) => step ?? (instant >= minutesSince ? MINUTE_MS : HOUR_MS);
+  const aligned = {
+    since: floorTo(unitAt(window.since), window.since),
+    until: ceilTo(unitAt(window.until), window.until),
+  };
+  if (step !== undefined && (aligned.until - aligned.since) / step > MAX_POINTS) {
+    throw new QueryError(
+      'interval',
+      `interval gives more than ${MAX_POINTS} points: choose a longer one, or a shorter window`,
+    );
+  }
+  return aligned;
 }
 
 /** Throws `QueryError` unless the window has a length. */

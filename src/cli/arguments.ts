@@ -23,10 +23,16 @@ export interface Overrides {
 export type Command =
   | { readonly name: 'serve'; readonly file: string | null; readonly overrides: Overrides }
   | { readonly name: 'check'; readonly file: string | null }
+  | {
+      readonly name: 'stats' | 'tail' | 'export' | 'prune';
+      readonly file: string | null;
+      readonly values: Values;
+    }
   | { readonly name: 'help'; readonly about: CommandName | null }
   | { readonly name: 'version' };
 
-type Values = Partial<Record<OptionName, string>>;
+/** Options as they were given; those without a value are an empty text. */
+export type Values = Partial<Record<OptionName, string>>;
 
 /** Reads the arguments after the program's name. Throws a CommandError with exit code 2 that says what is wrong. */
 export function parseCommand(argv: readonly string[]): Command {
@@ -49,9 +55,8 @@ export function parseCommand(argv: readonly string[]): Command {
   if (values.version !== undefined) return { name: 'version' };
   if (command === null) throw new CommandError(`a command is missing\n\n${helpText(null)}`, 2);
   const file = values.config ?? null;
-  return command === 'serve'
-    ? { name: 'serve', file, overrides: overridesOf(values) }
-    : { name: 'check', file };
+  if (command === 'serve') return { name: 'serve', file, overrides: overridesOf(values) };
+  return command === 'check' ? { name: 'check', file } : { name: command, file, values };
 }
 
 function commandOf(name: string | undefined): CommandName | null {

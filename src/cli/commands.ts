@@ -18,6 +18,40 @@ export const options = {
     value: '<path>',
     help: 'database file (default ./data/gateway.db); "off" records nothing',
   },
+  since: {
+    type: 'string',
+    value: '<when>',
+    help: 'from when: a span back from now such as 24h, or an ISO 8601 instant',
+  },
+  until: { type: 'string', value: '<when>', help: 'until when (default now)' },
+  by: {
+    type: 'string',
+    value: '<names>',
+    help: 'what to group by, separated by commas (default provider,model)',
+  },
+  json: { type: 'boolean', help: 'JSON instead of text' },
+  format: { type: 'string', short: 'f', value: '<format>', help: 'jsonl (default) or csv' },
+  output: { type: 'string', short: 'o', value: '<file>', help: 'file to write (default: standard output)' },
+  payloads: { type: 'boolean', help: 'with attempts and captured bodies (jsonl only)' },
+  'older-than': { type: 'string', value: '<age>', help: 'remove exchanges of this age, such as 30d' },
+  'payloads-older-than': {
+    type: 'string',
+    value: '<age>',
+    help: 'remove captured bodies of this age, such as 7d',
+  },
+  'max-size': {
+    type: 'string',
+    value: '<size>',
+    help: 'remove the oldest bodies, then the oldest exchanges, until the database is no larger, such as 5GB',
+  },
+  'dry-run': { type: 'boolean', help: 'remove nothing, say what would be removed' },
+  vacuum: { type: 'boolean', help: 'rewrite the whole file, so that one of an early version can shrink' },
+  url: { type: 'string', value: '<url>', help: 'a running gateway to follow (default: the database file)' },
+  key: {
+    type: 'string',
+    value: '<key>',
+    help: 'an API key of that gateway with the scope "read" (default: LLM_GATEWAY_KEY of the environment)',
+  },
   help: { type: 'boolean', short: 'h', help: 'show this help' },
   version: { type: 'boolean', short: 'v', help: 'show the version' },
 } as const satisfies Record<string, Option>;
@@ -38,6 +72,22 @@ const commands = {
   check: {
     summary: 'say what a configuration means, or what is wrong with it; starts nothing',
     options: ['config', 'help'],
+  },
+  stats: {
+    summary: 'print what was counted, as a table',
+    options: ['since', 'until', 'by', 'json', 'config', 'db', 'help'],
+  },
+  tail: {
+    summary: 'print exchanges as they end, one line each',
+    options: ['url', 'key', 'json', 'config', 'db', 'help'],
+  },
+  export: {
+    summary: 'write exchanges as JSON lines or CSV, oldest first',
+    options: ['format', 'since', 'until', 'payloads', 'output', 'config', 'db', 'help'],
+  },
+  prune: {
+    summary: 'remove what is old; without options what the configuration says (database.retention)',
+    options: ['older-than', 'payloads-older-than', 'max-size', 'dry-run', 'vacuum', 'config', 'db', 'help'],
   },
 } as const satisfies Record<string, { summary: string; options: readonly OptionName[] }>;
 

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config.js';
+import { packageVersion } from '../version.js';
 import { parseCommand } from './arguments.js';
 import { helpText } from './commands.js';
 import { CommandError } from './failure.js';
@@ -22,7 +22,12 @@ async function dispatch(argv: readonly string[]): Promise<void> {
   else if (command.name === 'version') process.stdout.write(`${packageVersion()}\n`);
   else if (command.name === 'check') (await import('./check.js')).check(command.file);
   // Loaded only now: a server and a database take half a second that the rest need not wait for.
-  else await (await import('./serve.js')).serve(command.file, command.overrides);
+  else if (command.name === 'serve')
+    await (await import('./serve.js')).serve(command.file, command.overrides);
+  else if (command.name === 'stats') await (await import('./stats.js')).stats(command.file, command.values);
+  else if (command.name === 'tail') await (await import('./tail.js')).tail(command.file, command.values);
+  else if (command.name === 'prune') await (await import('./prune.js')).prune(command.file, command.values);
+  else await (await import('./export.js')).exportExchanges(command.file, command.values);
 }
 
 /** Says what went wrong and returns the exit code. An error that nobody expected is a defect: it keeps its stack. */
@@ -34,11 +39,4 @@ function report(error: unknown): number {
   if (!(error instanceof CommandError)) throw error;
   process.stderr.write(`llm-gateway: ${error.message}\n`);
   return error.exitCode;
-}
-
-/** Through the package's own name: the file is at another distance from `src/` than from `dist/src/`. */
-function packageVersion(): string {
-  const text = readFileSync(new URL(import.meta.resolve('fastify-llm-gateway/package.json')), 'utf8');
-  const manifest: { version: string } = JSON.parse(text);
-  return manifest.version;
 }

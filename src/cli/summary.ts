@@ -1,10 +1,12 @@
 import { resolve } from 'node:path';
-import type { Config, KeyConfig, ProviderConfig } from '../config.js';
+import type { Config, KeyConfig, ProviderConfig, RetentionConfig } from '../config.js';
 import { recordOf } from '../stream/json.js';
 import { presets } from '../upstream/presets.js';
+import { bytesText } from './format.js';
 import { defaultFiles, type Loaded } from './load.js';
 
 const LABEL_WIDTH = 11;
+const DAY_MS = 86_400_000;
 
 /**
  * What a configuration means, line by line. No secret is in it: keys are shown as `***` and by where they come from.
@@ -95,7 +97,28 @@ function keyLine({ name, scopes, routes }: KeyConfig): string {
   return `${name} ***  ${scopes.join(', ')}${routes === null ? '' : `; routes ${routes.join(', ')}`}`;
 }
 
-function databaseLine({ database }: Config): string {
+function databaseLine(config: Config): string {
+  const { database } = config;
   if (database === false) return 'off: nothing is recorded';
-  return database.path === ':memory:' ? ':memory:, gone when the process ends' : resolve(database.path);
+  const place =
+    database.path === ':memory:' ? ':memory:, gone when the process ends' : resolve(database.path);
+  return [place, captureText(config), ...retentionTexts(database.retention)].join('; ');
+}
+
+/** The most that is captured anywhere. */
+function captureText({ database, keys, routes }: Config): string {
+  const modes = [...keys, ...Object.values(routes)].map(({ capture }) => capture);
+  const general = database === false ? 'none' : database.capture;
+  const special = modes.some((mode) => mode !== null && mode !== general);
+  const text = { none: 'no bodies', errors: 'bodies of what went wrong', all: 'all bodies' }[general];
+  return special ? `${text}, but some keys or routes otherwise` : text;
+}
+
+function retentionTexts({ exchanges, payloads, maxSize }: RetentionConfig): string[] {
+  const days = (age: number) => `${Number((age / DAY_MS).toFixed(2))} days`;
+  return [
+    ...(exchanges === null ? [] : [`exchanges are kept ${days(exchanges)}`]),
+    ...(payloads === null ? [] : [`bodies are kept ${days(payloads)}`]),
+    ...(maxSize === null ? [] : [`at most ${bytesText(maxSize)}`]),
+  ];
 }

@@ -26,6 +26,7 @@ export function completeRoutes(
       queue: queue(route.queue, [...path, 'queue'], problems),
       hedge: hedge(route.hedge, [...path, 'hedge'], problems),
       retries: route.retries ?? null,
+      capture: route.capture ?? null,
     };
   }
   return routes;

@@ -47,6 +47,8 @@ const Pattern = Type.String({
   expects: 'a target or a pattern such as groq/* of 1 to 256 characters without whitespace',
 });
 
+const Capture = Type.Enum(['none', 'errors', 'all']);
+
 const Server = Type.Object(
   {
     host: Type.Optional(Text),
@@ -61,7 +63,14 @@ const Database = Type.Object(
   {
     path: Type.Optional(Text),
     durability: Type.Optional(Type.Enum(['relaxed', 'strict'])),
-    capture: Type.Optional(Type.Enum(['none', 'errors', 'all'])),
+    capture: Type.Optional(Capture),
+    captureEvents: Type.Optional(Type.Boolean()),
+    maxPayload: Type.Optional(Bytes),
+    redact: Type.Optional(
+      Type.Array(
+        Type.String({ pattern: '^[^.]+(\\.[^.]+)*$', expects: 'a path such as messages.*.content' }),
+      ),
+    ),
     retention: Type.Optional(
       Type.Object(
         {
@@ -101,6 +110,7 @@ const Key = Type.Object(
     limits: Type.Optional(Limits),
     budget: Type.Optional(Type.Object({ usd: Usd, per: Type.Enum(['day', 'week', 'month']) }, closed)),
     policy: Type.Optional(Name),
+    capture: Type.Optional(Capture),
   },
   closed,
 );
@@ -231,6 +241,7 @@ const Route = Type.Object(
       ),
     ),
     retries: Type.Optional(Retries),
+    capture: Type.Optional(Capture),
   },
   closed,
 );
@@ -293,5 +304,7 @@ export type PolicyOptions = Type.Static<typeof Policy>;
 export type PriceOptions = Type.Static<typeof DatedPrice>;
 /** Limits as written, of a provider or a key. */
 export type LimitsOptions = Type.Static<typeof Limits>;
+/** The `database` as written, when it is not false. */
+export type DatabaseOptions = Type.Static<typeof Database>;
 /** A duration as written. */
 export type DurationOption = Type.Static<typeof Duration>;

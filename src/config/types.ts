@@ -45,8 +45,30 @@ export interface Config {
 export interface DatabaseConfig {
   /** A file, or `:memory:`. */
   readonly path: string;
-  readonly durability: 'relaxed';
-  readonly capture: 'none';
+  /** `strict`: the last byte of an answer waits until its record is committed. */
+  readonly durability: 'relaxed' | 'strict';
+  /** Of which exchanges the bodies are stored, unless their route or key says otherwise. */
+  readonly capture: CaptureMode;
+  /** Keep the events of captured streams too, beside the answer they make up. */
+  readonly captureEvents: boolean;
+  /** The most that is stored of a body, in bytes. */
+  readonly maxPayload: number;
+  /** Paths in bodies whose values are not stored; `*` is any one name or index. */
+  readonly redact: readonly string[];
+  readonly retention: RetentionConfig;
+}
+
+/** `errors`: of exchanges whose outcome is not `ok`. */
+export type CaptureMode = 'none' | 'errors' | 'all';
+
+/** What the ledger keeps; null: without end. */
+export interface RetentionConfig {
+  /** Age of exchanges, in milliseconds. */
+  readonly exchanges: number | null;
+  /** Age of stored bodies, in milliseconds. */
+  readonly payloads: number | null;
+  /** Size of the database, in bytes. */
+  readonly maxSize: number | null;
 }
 
 /** One API key of the gateway itself. */
@@ -54,13 +76,15 @@ export interface KeyConfig {
   readonly name: string;
   /** The secret that clients send. */
   readonly key: string;
-  readonly scopes: readonly ('proxy' | 'read')[];
+  readonly scopes: readonly ('proxy' | 'read' | 'admin')[];
   /** The only routes the key may use; null: all, and every model. */
   readonly routes: readonly string[] | null;
   /** The policy that holds for every request of the key. */
   readonly policy: string | null;
   /** What may be asked with the key; null: as much as its holder likes. */
   readonly limits: LimitsConfig | null;
+  /** Whether bodies are stored; null: as the route says. */
+  readonly capture: CaptureMode | null;
 }
 
 /** One upstream account. */
@@ -196,6 +220,8 @@ export interface RouteConfig {
   readonly hedge: HedgeConfig | null;
   /** How often an exchange may try targets again that it has tried already; null: as everywhere. */
   readonly retries: number | null;
+  /** Whether bodies are stored; null: as the database says. */
+  readonly capture: CaptureMode | null;
 }
 
 /** From which complexity score on a request belongs to the tier; below both it is `local`. */

@@ -2,26 +2,11 @@ import type { Path, Problems } from './problems.js';
 
 type Refused = (value: unknown) => boolean;
 const always: Refused = () => true;
-const is =
-  (refused: unknown): Refused =>
-  (value) =>
-    value === refused;
-const otherThan =
-  (supported: unknown): Refused =>
-  (value) =>
-    value !== supported;
-
 /**
  * What the schema describes but the gateway does not do yet: refused, so that no key is accepted and ignored.
  * `*` is any name or index. Whoever implements a feature deletes its line.
  */
-const unsupported: readonly (readonly [pattern: string, refused: Refused])[] = [
-  ['database.durability', otherThan('relaxed')],
-  ['database.capture', otherThan('none')],
-  ['database.retention', always],
-  ['keys.*.budget', always],
-  ['keys.*.scopes.*', is('admin')],
-];
+const unsupported: readonly (readonly [pattern: string, refused: Refused])[] = [['keys.*.budget', always]];
 
 /** Adds `<path> is not supported yet` for everything of that table that the options use. */
 export function refuseUnsupported(options: unknown, problems: Problems): void {

@@ -1,8 +1,11 @@
 import Type, { type Static } from 'typebox';
+import type { LedgerHealth } from './outbox.js';
 
 /** The JSON of the stats API: durations `..._ms`, money `..._usd`, instants ISO 8601, unknown null. */
 const NullableNumber = Type.Unsafe<number | null>({ type: ['number', 'null'] });
 const NullableString = Type.Unsafe<string | null>({ type: ['string', 'null'] });
+const NullableNumbers = Type.Array(NullableNumber);
+const Counts = Type.Record(Type.String(), Type.Number());
 
 const tokens = {
   input_uncached_tokens: NullableNumber,
@@ -33,48 +36,131 @@ const counters = {
   /** Attempts without a whole answer, whoever broke them off. */
   failed_attempts: Type.Number(),
   /** How many failed and skipped for each reason; they sum up to the two counts above. */
-  attempt_reasons: Type.Record(Type.String(), Type.Number()),
+  attempt_reasons: Counts,
+  /** How many exchanges ended for each reason, but for the complete ones. */
+  end_reasons: Counts,
   ...tokens,
   usage_known: Type.Number(),
+  /** Input tokens that came from a cache, over all input tokens. */
+  cache_hit_share: NullableNumber,
   cost_usd: NullableNumber,
   cost_known: Type.Number(),
   provider_cost_usd: NullableNumber,
+  /** What the dearest target that could have answered would have cost more, over `savings_known` exchanges. */
+  savings_usd: NullableNumber,
+  savings_known: Type.Number(),
   bytes_in: NullableNumber,
   bytes_out: NullableNumber,
   /** Failed and truncated over all; null when there were none. */
   error_rate: NullableNumber,
+  /** Output tokens of streams over the time from their first content to their last byte. */
+  tokens_per_second: NullableNumber,
   total_ms: Type.Object({ mean: NullableNumber, ...percentiles }),
   first_content_ms: Type.Object(percentiles),
 };
 
 /** What is counted for a window or one group of it. */
-export const CountersSchema = Type.Object(counters);
+const CountersSchema = Type.Object(counters);
 export type Counters = Static<typeof CountersSchema>;
 
+const percentileLists = {
+  p50: NullableNumbers,
+  p90: NullableNumbers,
+  p95: NullableNumbers,
+  p99: NullableNumbers,
+};
+
+/**
+ * A time series by columns: each list has one number for each of the answer's `times`. Where nothing happened, counts
+ * are 0 and everything else is null.
+ */
+export const SeriesSchema = Type.Object({
+  exchanges: Type.Array(Type.Number()),
+  ok: Type.Array(Type.Number()),
+  rejected: Type.Array(Type.Number()),
+  failed: Type.Array(Type.Number()),
+  aborted: Type.Array(Type.Number()),
+  truncated: Type.Array(Type.Number()),
+  error_rate: NullableNumbers,
+  input_tokens: NullableNumbers,
+  output_tokens: NullableNumbers,
+  cost_usd: NullableNumbers,
+  tokens_per_second: NullableNumbers,
+  total_ms: Type.Object({ mean: NullableNumbers, ...percentileLists }),
+  first_content_ms: Type.Object(percentileLists),
+});
+export type Series = Static<typeof SeriesSchema>;
+
 /** Counters of one group; only the dimensions asked for are present, null for exchanges without one. */
-export const GroupSchema = Type.Object({
+const GroupSchema = Type.Object({
   provider: Type.Optional(NullableString),
   model: Type.Optional(NullableString),
   route: Type.Optional(NullableString),
+  key: Type.Optional(NullableString),
+  outcome: Type.Optional(Type.String()),
+  streaming: Type.Optional(Type.Boolean()),
   ...counters,
+  series: Type.Optional(SeriesSchema),
 });
 export type Group = Static<typeof GroupSchema>;
 
-/** The answer of `GET /stats`. */
+/** How the ledger's writer is doing, as `GET /stats` and `GET /health` show it. */
+export const LedgerStateSchema = Type.Object({
+  status: Type.String(),
+  queued: Type.Number(),
+  written: Type.Number(),
+  dropped: Type.Number(),
+  shed_successes: Type.Number(),
+  shed_payloads: Type.Number(),
+  unconfirmed: Type.Number(),
+});
+
+/** The writer's state without the text of its error, which may name files of the operator. */
+export function ledgerState(health: LedgerHealth): Static<typeof LedgerStateSchema> {
+  const { status, queued, written, dropped, shedSuccesses, shedPayloads, unconfirmed } = health;
+  return {
+    status,
+    queued,
+    written,
+    dropped,
+    shed_successes: shedSuccesses,
+    shed_payloads: shedPayloads,
+    unconfirmed,
+  };
+}
+
+/** The answer of `GET /stats`. `since` and `until` are those of the spans that were counted. */
 export const StatsSchema = Type.Object({
   since: Type.String(),
   until: Type.String(),
   group_by: Type.Array(Type.String()),
+  /** Length of a point of the time series, null when there is none. */
+  interval_ms: NullableNumber,
+  ledger: LedgerStateSchema,
   totals: CountersSchema,
+  /** The beginning of each point. */
+  times: Type.Array(Type.String()),
+  /** The time series of everything together; with `group_by`, each group has its own instead. */
+  series: Type.Union([SeriesSchema, Type.Null()]),
   data: Type.Array(GroupSchema),
   next_cursor: Type.Null(),
-  ledger: Type.Object({
-    status: Type.String(),
-    queued: Type.Number(),
-    written: Type.Number(),
-    dropped: Type.Number(),
-  }),
 });
+
+/** Sums over the exchanges of a session that started in the window and are still stored. */
+const SessionCountersSchema = Type.Object({
+  session: Type.String(),
+  key: NullableString,
+  first_at: Type.String(),
+  last_at: Type.String(),
+  ...counters,
+});
+
+/** A page of sessions, the latest first. */
+export const SessionPageSchema = Type.Object({
+  data: Type.Array(SessionCountersSchema),
+  next_cursor: NullableString,
+});
+export type SessionPage = Static<typeof SessionPageSchema>;
 
 const exchange = {
   id: Type.String(),
@@ -106,6 +192,7 @@ const exchange = {
   usage_source: Type.String(),
   cost_usd: NullableNumber,
   provider_cost_usd: NullableNumber,
+  dearest_cost_usd: NullableNumber,
   price_source: NullableString,
   attempts: Type.Number(),
   queue_ms: NullableNumber,
@@ -127,7 +214,7 @@ const exchange = {
 export const ExchangeSummarySchema = Type.Object(exchange);
 export type ExchangeSummary = Static<typeof ExchangeSummarySchema>;
 
-/** The answer of `GET /exchanges`, newest first. */
+/** The answer of `GET /exchanges`. */
 export const ExchangePageSchema = Type.Object({
   data: Type.Array(ExchangeSummarySchema),
   next_cursor: NullableString,
@@ -151,17 +238,31 @@ export const AttemptSchema = Type.Object({
   rate_limit: Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]),
 });
 
-/** What is stored of a body, without the body. */
-export const PayloadSchema = Type.Object({
-  kind: Type.String(),
-  encoding: Type.String(),
+/** A stored body, without credentials and without what the configuration says to leave out. */
+const PayloadSchema = Type.Object({
+  /** `text`, or `base64` when it is no UTF-8. */
+  encoding: Type.Enum(['text', 'base64']),
+  body: Type.String(),
+  /** How long it was before anything was left out. */
   bytes: Type.Number(),
+  /** Whether its end is missing. */
+  truncated: Type.Boolean(),
 });
+export type StoredPayload = Static<typeof PayloadSchema>;
+
+const NullablePayload = Type.Union([PayloadSchema, Type.Null()]);
+const PayloadsSchema = Type.Object({
+  request: NullablePayload,
+  /** Of a stream, the answer that its events made up. */
+  response: NullablePayload,
+  events: NullablePayload,
+});
+export type StoredPayloads = Static<typeof PayloadsSchema>;
 
 /** The answer of `GET /exchanges/:id`. */
 export const ExchangeDetailSchema = Type.Object({
   ...exchange,
   attempts: Type.Array(AttemptSchema),
-  payloads: Type.Array(PayloadSchema),
+  payloads: PayloadsSchema,
 });
 export type ExchangeDetail = Static<typeof ExchangeDetailSchema>;

@@ -3,6 +3,7 @@ import type { Database } from 'better-sqlite3';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
+import { completeRollups } from './complete.js';
 
 const MIGRATIONS_TABLE = 'gateway_migrations';
 
@@ -23,6 +24,7 @@ export function migrateDatabase(client: Database): void {
         throw new NewerDatabaseError(`it holds ${unknown.length} migration(s) of a newer version`);
       }
       migrate(drizzle(nested(client)), { migrationsFolder, migrationsTable: MIGRATIONS_TABLE });
+      completeRollups(client);
     })
     .immediate();
 }

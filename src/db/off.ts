@@ -1,5 +1,6 @@
 import createError from '@fastify/error';
 import type { Reports } from './reports.js';
+import type { Sessions } from './sessions.js';
 
 /** There are no reports because the configuration has `database: false`. */
 export const LedgerOffError = createError<[]>(
@@ -8,10 +9,31 @@ export const LedgerOffError = createError<[]>(
   404,
 );
 
+/** A report could not be made: the database cannot be read now. */
+export const LedgerUnavailableError = createError<[cause: string]>(
+  'LLM_GATEWAY_LEDGER_UNAVAILABLE',
+  'the ledger cannot be read: %s',
+  503,
+);
+
 /** Reports that reject with `LLM_GATEWAY_LEDGER_OFF`. */
 export function reportsOff(): Reports {
-  const off = async () => {
-    throw new LedgerOffError();
+  return {
+    totals: off,
+    exchanges: off,
+    exchange: off,
+    sessions: off,
+    export: off,
+    text: off,
+    remove: off,
   };
-  return { totals: off, exchanges: off, exchange: off };
+}
+
+/** Sessions that reject with `LLM_GATEWAY_LEDGER_OFF`. */
+export function sessionsOff(): Sessions {
+  return { list: off, find: off, keysOf: off, remove: off };
+}
+
+async function off(): Promise<never> {
+  throw new LedgerOffError();
 }

@@ -4,10 +4,8 @@ import createError from '@fastify/error';
 import SQLite, { type Database } from 'better-sqlite3';
 import { migrateDatabase, NewerDatabaseError } from './migrate.js';
 
-/** How long opening waits for another process that is opening or migrating the same file. */
-const OPEN_BUSY_MS = 5000;
-/** While serving, a lock may hold up the event loop for this long and no longer. */
-const WRITE_BUSY_MS = 50;
+/** Only while the write-ahead log is recovered does a reader meet a lock. */
+const READ_BUSY_MS = 250;
 
 /** The database cannot be used; the message names the path, the cause and what to do. */
 export const DatabaseError = createError<[path: string, cause: string, advice: string, details?: object]>(
@@ -15,26 +13,50 @@ export const DatabaseError = createError<[path: string, cause: string, advice: s
   'database.path "%s" cannot be opened: %s; %s',
 );
 
-/** The connection that writes, and the one that reports; the same one for `:memory:`. */
-export interface Connections {
-  writer: Database;
-  reader: Database;
+const BUSY_STEP_MS = 5;
+
+/** What a commit means: `full` survives a power cut, `normal` survives the end of the process. */
+export type Synchronous = 'normal' | 'full';
+
+export interface WriterOptions {
+  synchronous: Synchronous;
+  /** How long to wait for another process that is opening or migrating the same file. Milliseconds. */
+  waitMs: number;
 }
 
-/** Opens and migrates. Throws `LLM_GATEWAY_DATABASE`. */
-export function openDatabase(path: string): Connections {
-  let writer: Database | null = null;
-  try {
+/** Opens and migrates a database to be written. Throws `LLM_GATEWAY_DATABASE`. */
+export function openWriter(path: string, { synchronous, waitMs }: WriterOptions): Database {
+  return explained(path, () => {
     if (path !== ':memory:') makeFolder(dirname(path));
-    writer = new SQLite(path, { timeout: OPEN_BUSY_MS });
-    prepareFile(writer);
-    migrateDatabase(writer);
-    writer.pragma(`busy_timeout = ${WRITE_BUSY_MS}`);
-    const reader =
-      path === ':memory:' ? writer : new SQLite(path, { readonly: true, timeout: WRITE_BUSY_MS });
-    return { writer, reader };
+    return prepared(new SQLite(path, { timeout: waitMs }), (client) => {
+      prepareFile(client, waitMs);
+      migrateDatabase(client);
+      client.pragma(`synchronous = ${synchronous}`);
+      client.pragma('busy_timeout = 0');
+    });
+  });
+}
+
+/** Opens a database that exists to be read. Throws `LLM_GATEWAY_DATABASE`. */
+export function openReader(path: string): Database {
+  return explained(path, () => new SQLite(path, { readonly: true, timeout: READ_BUSY_MS }));
+}
+
+/** A connection that could not be prepared is not left open. */
+function prepared(client: Database, prepare: (client: Database) => void): Database {
+  try {
+    prepare(client);
+    return client;
   } catch (error) {
-    writer?.close();
+    client.close();
+    throw error;
+  }
+}
+
+function explained(path: string, open: () => Database): Database {
+  try {
+    return open();
+  } catch (error) {
     const cause = rootOf(error);
     // Of a missing binary the message lists every place where it was sought.
     const [message = ''] = (cause instanceof Error ? cause.message : String(cause)).split('\n', 1);
@@ -54,26 +76,34 @@ function makeFolder(path: string): void {
 }
 
 /** `auto_vacuum` has to come before WAL, which writes the first page and fixes it. */
-function prepareFile(client: Database): void {
+function prepareFile(client: Database, waitMs: number): void {
   client.pragma('auto_vacuum = incremental');
-  whileBusy(() => client.pragma('journal_mode = wal'));
-  client.pragma('synchronous = normal');
+  // The change to WAL does not wait for a lock as statements do: two processes on a new file meet here.
+  whileBusy(() => client.pragma('journal_mode = wal'), waitMs);
   client.pragma('foreign_keys = on');
 }
 
-/** The change to WAL does not wait for a lock as statements do: two processes on a new file meet here. */
-function whileBusy(attempt: () => void): void {
-  const deadline = Date.now() + OPEN_BUSY_MS;
+/**
+ * Tries again while another connection holds a lock, for at most `waitMs` milliseconds. Where the thread may be told
+ * to end this is better than SQLite's own waiting, which cannot be interrupted.
+ */
+export function whileBusy<Result>(attempt: () => Result, waitMs: number): Result {
+  const deadline = Date.now() + waitMs;
   const sleeper = new Int32Array(new SharedArrayBuffer(4));
   for (;;) {
     try {
-      attempt();
-      return;
+      return attempt();
     } catch (error) {
-      if (!codeOf(error).startsWith('SQLITE_BUSY') || Date.now() >= deadline) throw error;
-      Atomics.wait(sleeper, 0, 0, 10);
+      if (!isBusy(error) || Date.now() >= deadline) throw error;
+      Atomics.wait(sleeper, 0, 0, BUSY_STEP_MS);
     }
   }
+}
+
+/** Also when it was the opening that met a lock. */
+function isBusy(error: unknown): boolean {
+  if (codeOf(error).startsWith('SQLITE_BUSY')) return true;
+  return error instanceof Error && error.cause !== undefined && isBusy(error.cause);
 }
 
 function adviceFor(cause: unknown): string {

@@ -1,8 +1,11 @@
+import type { Exchange } from '../exchange.js';
 import type { ExchangeDetail, ExchangeSummary } from './answers.js';
+import { exchangeRow } from './rows.js';
 import type { attempts, exchanges } from './schema.js';
 import { tokenCounts, toMs, toUsd } from './units.js';
 
-type ExchangeRecord = typeof exchanges.$inferSelect;
+/** A row of the exchanges. */
+export type ExchangeRecord = typeof exchanges.$inferSelect;
 type AttemptRecord = typeof attempts.$inferSelect;
 
 /** A row as the API shows it in lists. */
@@ -37,6 +40,7 @@ export function summary(row: ExchangeRecord): ExchangeSummary {
     usage_source: row.usageSource,
     cost_usd: toUsd(row.costNano),
     provider_cost_usd: toUsd(row.providerCostNano),
+    dearest_cost_usd: toUsd(row.dearestCostNano),
     price_source: row.priceSource,
     attempts: row.attempts,
     queue_ms: toMs(row.queueUs),
@@ -53,6 +57,14 @@ export function summary(row: ExchangeRecord): ExchangeSummary {
     chunks: row.chunks,
     largest_gap_ms: toMs(row.largestGapUs),
   };
+}
+
+/** The same of an exchange that is over and may not be written yet; null when it is not over. */
+export function settledSummary(exchange: Exchange): ExchangeSummary | null {
+  const { id, startedAt, method, endpoint, streaming, outcome, endReason, usageSource } = exchange;
+  if (outcome === null || endReason === null) return null;
+  const known = { id, startedAt, method, endpoint, streaming, outcome, endReason, usageSource };
+  return summary({ ...exchangeRow(exchange), ...known, seq: 0, attempts: exchange.attempts.length });
 }
 
 /** A row with its attempts and what is known of its stored bodies. */

@@ -1,69 +1,155 @@
 import type { Exchange } from '../exchange.js';
+import type { Payload } from './payloads.js';
 
-/** Exchanges that wait to be written, bounded in number, oldest first. */
-export interface Queue {
-  readonly size: number;
-  /** Adds one; returns how many had to go for it, which may be the new one itself. */
-  push(exchange: Exchange): number;
-  /**
-   * Hands up to `max` of the oldest to `write` and forgets them when it returns.
-   * They stay queued, in order, when it throws.
-   */
-  forward(max: number, write: (batch: Exchange[]) => void): void;
+/** What waits to be written: one exchange, and the bodies captured of it. */
+export interface Entry {
+  exchange: Exchange;
+  payloads: readonly Payload[];
 }
 
+/** What was given up because the queue was too full. */
+export interface Shed {
+  /** Exchanges that are in no table, whatever their outcome. */
+  exchanges: number;
+  /** How many of them were ordinary successes. */
+  successes: number;
+  /** Captured bodies whose exchange was kept. */
+  payloads: number;
+}
+
+/** Exchanges that wait to be written, bounded in number and in bytes, oldest first. */
+export interface Queue {
+  /** Waiting and taken. */
+  readonly size: number;
+  readonly shed: Readonly<Shed>;
+  /** How many were offered so far. */
+  readonly arrivals: number;
+  /** Everything offered before this position in the order of arrival is written or given up. */
+  readonly done: number;
+  /** Adds one, and gives up what its class allows when the queue is too full. */
+  push(entry: Entry): void;
+  /**
+   * The oldest, as many as one transaction takes. Until `forget` the same are returned, and none of them is given up.
+   */
+  take(): readonly Entry[];
+  /** What was taken is written. */
+  forget(): void;
+}
+
+/** A larger transaction would be little cheaper per row. To hand this one over takes the event loop about 0.6 ms. */
+export const BATCH_ROWS = 256;
+/** Bodies are copied when they are handed over. */
+const BATCH_BYTES = 1024 * 1024;
+
+/** From here on the bodies of ordinary successes are given up. */
+const SHED_PAYLOADS_AT = 0.7;
+/** From here on ordinary successes are given up whole. */
+const SHED_SUCCESSES_AT = 0.95;
+/** Bodies in the queue, in bytes: memory that a broken database may cost. */
+const PAYLOAD_BYTES = 64 * 1024 * 1024;
+
 /**
- * A queue of at most `limit` exchanges. When it is full the oldest ordinary success goes first,
- * because a failure is what an operator will look for.
+ * A queue of at most `limit` exchanges. Failures go last, because they are what an operator will look for: a
+ * failure that finds the queue full takes the place of the oldest success, or of the oldest failure.
  */
-export function createQueue(limit: number): Queue {
+export function createQueue(limit: number, payloadBytes = PAYLOAD_BYTES): Queue {
   const successes = createLine();
   const notable = createLine();
+  const shed: Shed = { exchanges: 0, successes: 0, payloads: 0 };
+  let taken: Waiting[] = [];
   let arrivals = 0;
+  let bytes = 0;
 
-  const makeRoom = (incoming: Exchange): 'made' | 'none' => {
-    if (successes.size() > 0) successes.drop(1);
-    else if (incoming.outcome === 'ok') return 'none';
-    else notable.drop(1);
-    return 'made';
-  };
+  const size = () => successes.size() + notable.size() + taken.length;
+
+  function push({ exchange, payloads }: Entry): void {
+    const arrival = arrivals++;
+    const ordinary = exchange.outcome === 'ok';
+    if (ordinary && size() >= limit * SHED_SUCCESSES_AT) {
+      shed.exchanges += 1;
+      shed.successes += 1;
+      return;
+    }
+    if (size() >= limit && !makeRoom()) {
+      shed.exchanges += 1;
+      return;
+    }
+    const kept = affordable(ordinary, payloads) ? payloads : [];
+    shed.payloads += payloads.length - kept.length;
+    bytes += bytesOf(kept);
+    (ordinary ? successes : notable).push({ arrival, entry: { exchange, payloads: kept } });
+  }
+
+  function makeRoom(): boolean {
+    const line = successes.size() > 0 ? successes : notable;
+    const oldest = line.shift();
+    if (oldest === undefined) return false;
+    bytes -= bytesOf(oldest.entry.payloads);
+    shed.exchanges += 1;
+    if (line === successes) shed.successes += 1;
+    return true;
+  }
+
+  function affordable(ordinary: boolean, payloads: readonly Payload[]): boolean {
+    const share = ordinary ? SHED_PAYLOADS_AT : 1;
+    return size() < limit * share && bytes + bytesOf(payloads) <= payloadBytes * share;
+  }
+
+  function take(): readonly Entry[] {
+    if (taken.length === 0) taken = nextBatch();
+    return taken.map(({ entry }) => entry);
+  }
+
+  function nextBatch(): Waiting[] {
+    const batch: Waiting[] = [];
+    for (let weight = 0; batch.length < BATCH_ROWS && weight < BATCH_BYTES; ) {
+      const next = older(successes, notable)?.shift();
+      if (next === undefined) break;
+      batch.push(next);
+      weight += bytesOf(next.entry.payloads);
+    }
+    return batch;
+  }
 
   return {
     get size() {
-      return successes.size() + notable.size();
+      return size();
     },
-    push(exchange) {
-      const full = successes.size() + notable.size() >= limit;
-      if (full && makeRoom(exchange) === 'none') return 1;
-      const line = exchange.outcome === 'ok' ? successes : notable;
-      line.push({ arrival: arrivals++, exchange });
-      return full ? 1 : 0;
+    get arrivals() {
+      return arrivals;
     },
-    forward(max, write) {
-      const batch: Exchange[] = [];
-      let fromSuccesses = 0;
-      let fromNotable = 0;
-      while (batch.length < max) {
-        const success = successes.at(fromSuccesses);
-        const other = notable.at(fromNotable);
-        if (success && (!other || success.arrival < other.arrival)) {
-          batch.push(success.exchange);
-          fromSuccesses += 1;
-        } else if (other) {
-          batch.push(other.exchange);
-          fromNotable += 1;
-        } else break;
-      }
-      write(batch);
-      successes.drop(fromSuccesses);
-      notable.drop(fromNotable);
+    get done() {
+      const [first] = taken;
+      const waiting = older(successes, notable)?.first()?.arrival ?? arrivals;
+      return Math.min(first?.arrival ?? waiting, waiting);
+    },
+    shed,
+    push,
+    take,
+    forget() {
+      for (const { entry } of taken) bytes -= bytesOf(entry.payloads);
+      taken = [];
     },
   };
 }
 
 interface Waiting {
   arrival: number;
-  exchange: Exchange;
+  entry: Entry;
+}
+
+type Line = ReturnType<typeof createLine>;
+
+/** The line whose first has waited longer; null when both are empty. */
+function older(left: Line, right: Line): Line | null {
+  const first = left.first()?.arrival ?? Number.POSITIVE_INFINITY;
+  const second = right.first()?.arrival ?? Number.POSITIVE_INFINITY;
+  if (first === second) return null;
+  return first < second ? left : right;
+}
+
+function bytesOf(payloads: readonly Payload[]): number {
+  return payloads.reduce((sum, { body }) => sum + body.byteLength, 0);
 }
 
 /** First in, first out. `Array.shift` on 50 000 entries moves them all; a moving head does not. */
@@ -72,17 +158,20 @@ function createLine() {
   let head = 0;
   return {
     size: () => entries.length - head,
-    at: (position: number) => entries[head + position],
+    first: () => entries[head],
     push: (entry: Waiting) => {
       entries.push(entry);
     },
-    drop(count: number) {
-      entries.fill(undefined, head, head + count);
-      head += count;
+    shift(): Waiting | undefined {
+      const first = entries[head];
+      if (first === undefined) return undefined;
+      entries[head] = undefined;
+      head += 1;
       if (head > 1024 && head * 2 > entries.length) {
         entries = entries.slice(head);
         head = 0;
       }
+      return first;
     },
   };
 }

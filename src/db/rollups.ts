@@ -1,115 +1,65 @@
 import type { Database } from 'better-sqlite3';
-import { createHistogram, type Histogram } from './histogram.js';
-import { type ExchangeRow, prepareInsert } from './rows.js';
-import { rollups } from './schema.js';
-import { plus, plusStored, SUMMED, TOKEN_BUCKETS, unknownSums } from './sums.js';
+import { type Delta, fewer, longer, minuteDeltas, type StoredRows } from './deltas.js';
+import { DAY_MS, HOUR_MS, MINUTE_MS, MINUTES_STORED_MS } from './spans.js';
+import { prepareRollupStore, prepareSummaryStore } from './stores.js';
+import { VIEWS } from './views.js';
 
-const HOUR_MS = 3_600_000;
-
-/** The start of the hour that holds an instant. Epoch milliseconds. */
-export function hourOf(instant: number): number {
-  return Math.floor(instant / HOUR_MS) * HOUR_MS;
-}
-
-/** The start of the first hour that begins at or after an instant. Epoch milliseconds. */
-export function nextHour(instant: number): number {
-  return Math.ceil(instant / HOUR_MS) * HOUR_MS;
-}
-
-const DIMENSIONS = ['hour', 'route', 'provider', 'model', 'key', 'outcome', 'streaming'] as const;
-const ADDED = ['exchanges', 'usageKnown', 'costKnown', ...SUMMED] as const;
-
-type Dimensions = Pick<typeof rollups.$inferSelect, (typeof DIMENSIONS)[number]>;
-
-interface Delta {
-  dimensions: Dimensions;
-  sums: Record<(typeof ADDED)[number], number | null>;
-  total: Histogram;
-  firstContent: Histogram;
-}
+/** Of minutes that have become too old, only so many are removed at once: no batch should wait for them long. */
+const EXPIRE_MS = 5 * MINUTE_MS;
 
 /**
- * Prepares the update of the rollups by a batch of rows. Call the result inside the transaction that inserted the
- * rows: histograms are read, merged and written back, which is only right under the write lock.
+ * Prepares the update of rollups and summaries by a batch of rows. Call the result inside the transaction that
+ * inserted the rows: sums are read, added to and written back, which is only right under the write lock.
  */
-export function prepareRollups(client: Database): (rows: ExchangeRow[]) => void {
-  const upsert = prepareInsert(client, rollups, { onConflict: onConflict() });
-  const stored = client
-    .prepare<unknown[], [Buffer, Buffer]>(
-      `select total_histogram, first_content_histogram from rollups
-       where ${DIMENSIONS.map((name) => `${rollups[name].name} = ?`).join(' and ')}`,
-    )
-    .raw();
+export function prepareRollups(client: Database): (batch: readonly StoredRows[]) => void {
+  const saveHours = prepareSpan(client, HOUR_MS);
+  const saveMinutes = prepareSpan(client, MINUTE_MS);
+  const saveDays = prepareSummaries(client, DAY_MS);
+  const expire = prepareExpiry(client);
 
-  return (rows) => {
-    for (const delta of aggregate(rows).values()) {
-      const { dimensions, sums, total, firstContent } = delta;
-      const keys = DIMENSIONS.map((name) => dimensions[name]);
-      const before = stored.get(...keys.map((key) => (typeof key === 'boolean' ? Number(key) : key)));
-      if (before) {
-        total.merge(before[0]);
-        firstContent.merge(before[1]);
-      }
-      upsert({
-        ...dimensions,
-        ...sums,
-        totalHistogram: total.encode(),
-        firstContentHistogram: firstContent.encode(),
-      });
+  return (batch) => {
+    if (batch.length === 0) return;
+    const kept = Date.now() - MINUTES_STORED_MS;
+    const minutes = minuteDeltas(batch);
+    const hours = longer(minutes, HOUR_MS);
+    saveHours(hours);
+    saveDays(longer(hours, DAY_MS));
+    saveMinutes(minutes.filter(({ at }) => at >= kept));
+    expire(kept);
+  };
+}
+
+/** Prepares the saving of deltas of one span, in the rollups and in every summary of them. */
+export function prepareSpan(client: Database, step: number): (deltas: readonly Delta[]) => void {
+  const save = prepareRollupStore(client, step);
+  const summarize = prepareSummaries(client, step);
+  return (deltas) => {
+    for (const delta of deltas) save(delta);
+    summarize(deltas);
+  };
+}
+
+/** Prepares the saving of deltas of one span in every summary. */
+export function prepareSummaries(client: Database, step: number): (deltas: readonly Delta[]) => void {
+  const views = VIEWS.map(([view, kept]) => ({ kept, save: prepareSummaryStore(client, step, view) }));
+  return (deltas) => {
+    for (const { kept, save } of views) {
+      for (const delta of fewer(deltas, kept)) save(delta);
     }
   };
 }
 
-/** Hundreds of rows touch a handful of rollups, so they are added up in memory first. */
-function aggregate(rows: ExchangeRow[]): Map<string, Delta> {
-  const deltas = new Map<string, Delta>();
-  for (const row of rows) {
-    const dimensions = dimensionsOf(row);
-    const key = JSON.stringify(DIMENSIONS.map((name) => dimensions[name]));
-    let delta = deltas.get(key);
-    if (!delta) {
-      delta = emptyDelta(dimensions);
-      deltas.set(key, delta);
-    }
-    addRow(delta, row);
-  }
-  return deltas;
-}
-
-function dimensionsOf(row: ExchangeRow): Dimensions {
-  return {
-    hour: hourOf(row.startedAt ?? 0),
-    route: row.route ?? '',
-    provider: row.provider ?? '',
-    model: row.model ?? '',
-    key: row.key ?? '',
-    outcome: row.outcome ?? 'failed',
-    streaming: row.streaming ?? false,
+function prepareExpiry(client: Database): (before: number) => void {
+  const statements = [
+    `delete from minute_rollups
+     where minute < min(?, (select min(minute) from minute_rollups) + ${EXPIRE_MS})`,
+    ...VIEWS.map(([view]) => {
+      const minutes = `step = ${MINUTE_MS} and view = '${view}'`;
+      return `delete from summaries where ${minutes}
+        and at < min(?, (select min(at) from summaries where ${minutes}) + ${EXPIRE_MS})`;
+    }),
+  ].map((sql) => client.prepare<[number]>(sql));
+  return (before) => {
+    for (const statement of statements) statement.run(before);
   };
-}
-
-function emptyDelta(dimensions: Dimensions): Delta {
-  return {
-    dimensions,
-    sums: { exchanges: 0, usageKnown: 0, costKnown: 0, ...unknownSums() },
-    total: createHistogram(),
-    firstContent: createHistogram(),
-  };
-}
-
-function addRow({ sums, total, firstContent }: Delta, row: ExchangeRow): void {
-  for (const name of SUMMED) sums[name] = plus(sums[name], row[name]);
-  sums.exchanges = plus(sums.exchanges, 1);
-  if (TOKEN_BUCKETS.some((name) => row[name] !== null)) sums.usageKnown = plus(sums.usageKnown, 1);
-  if (row.costNano !== null) sums.costKnown = plus(sums.costKnown, 1);
-  if (row.totalUs !== null) total.add(row.totalUs);
-  if (row.firstContentUs !== null) firstContent.add(row.firstContentUs);
-}
-
-function onConflict(): string {
-  const added = ADDED.map((name) => plusStored(rollups[name].name));
-  const replaced = [rollups.totalHistogram, rollups.firstContentHistogram].map(
-    (column) => `"${column.name}" = excluded."${column.name}"`,
-  );
-  return `on conflict do update set ${[...added, ...replaced].join(', ')}`;
 }

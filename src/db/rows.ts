@@ -52,6 +52,7 @@ export function exchangeRow(exchange: Exchange): ExchangeRow {
     usageSource: exchange.usageSource,
     costNano: whole(exchange.costNano),
     providerCostNano: whole(usage?.providerCostNano),
+    dearestCostNano: whole(exchange.dearestCostNano),
     priceSource: exchange.priceSource,
     attempts: exchange.attempts.length,
     queueUs: whole(exchange.queueUs),

@@ -1,8 +1,12 @@
-/** Half of the promised 50 ms, so that a busy event loop keeps the promise too. */
-const COMMIT_WITHIN_MS = 25;
-const COMMIT_AT_ROWS = 256;
+import { BATCH_ROWS } from './queue.js';
+
+/** A third of the promised 50 ms, so that a busy machine keeps the promise too. */
+const COMMIT_WITHIN_MS = 15;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5000;
+
+/** Whether an answer waits until its record is committed. */
+export type Durability = 'relaxed' | 'strict';
 
 /** Decides when the next transaction runs. */
 export interface Schedule {
@@ -10,15 +14,19 @@ export interface Schedule {
   queued(size: number): void;
   /** Runs in the next turn of the event loop. */
   soon(): void;
-  /** Runs after a pause that doubles with each call until `succeeded`. */
+  /** Runs after a pause, unless it already will; the pause doubles each time until `succeeded`. */
   retry(): void;
   succeeded(): void;
   /** Nothing runs after this. */
   stop(): void;
 }
 
-/** A schedule of `run`. No timer of it keeps the process alive. */
-export function createSchedule(run: () => void): Schedule {
+/**
+ * A schedule of `run`. Under `strict` somebody waits for every row, so it runs in the turn that follows; rows that
+ * arrive while it runs make up the next transaction. No timer of it keeps the process alive.
+ */
+export function createSchedule(durability: Durability, run: () => void): Schedule {
+  const commitAtRows = durability === 'strict' ? 1 : BATCH_ROWS;
   let timer: NodeJS.Timeout | null = null;
   let immediate: NodeJS.Immediate | null = null;
   let retryMs = FIRST_RETRY_MS;
@@ -31,6 +39,8 @@ export function createSchedule(run: () => void): Schedule {
     immediate = null;
   };
   const fire = () => {
+    // An immediate that has run still refers to the one that ran after it, and so on, with all they hold.
+    clear();
     state = 'idle';
     run();
   };
@@ -51,11 +61,11 @@ export function createSchedule(run: () => void): Schedule {
         state = 'waiting';
         after(COMMIT_WITHIN_MS);
       }
-      if (state === 'waiting' && size >= COMMIT_AT_ROWS) soon();
+      if (state === 'waiting' && size >= commitAtRows) soon();
     },
     soon,
     retry() {
-      if (state === 'stopped') return;
+      if (state === 'stopped' || state === 'retrying') return;
       state = 'retrying';
       after(retryMs);
       retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);

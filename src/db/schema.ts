@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import {
   blob,
   index,
@@ -9,63 +10,77 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/sqlite-core';
 import type { EndReason, Outcome, UsageSource } from '../exchange.js';
+import type { StoredKind } from '../payloads/prepare.js';
+
+/** Which dimensions a summary keeps: `target` the provider and the model, the others the one they name. */
+export type View = 'target' | 'route' | 'key';
 
 /**
  * One row per exchange, written once at its end. Instants are epoch milliseconds, durations microseconds,
  * money nano-USD. `id` is a UUIDv7, so its unique index is the time index too.
  */
-export const exchanges = sqliteTable('exchanges', {
-  seq: integer('seq').primaryKey(),
-  id: text('id').notNull().unique(),
-  startedAt: integer('started_at').notNull(),
-  correlationId: text('correlation_id'),
-  key: text('key'),
-  session: text('session'),
-  method: text('method').notNull(),
-  endpoint: text('endpoint').notNull(),
-  streaming: integer('streaming', { mode: 'boolean' }).notNull(),
-  requestedModel: text('requested_model'),
-  route: text('route'),
-  policy: text('policy'),
-  strategy: text('strategy'),
-  complexity: real('complexity'),
-  tier: text('tier'),
-  provider: text('provider'),
-  model: text('model'),
-  responseModel: text('response_model'),
-  upstreamResponseId: text('upstream_response_id'),
-  status: integer('status'),
-  upstreamStatus: integer('upstream_status'),
-  outcome: text('outcome').$type<Outcome>().notNull(),
-  endReason: text('end_reason').$type<EndReason>().notNull(),
-  errorCode: text('error_code'),
-  errorMessage: text('error_message'),
-  finishReason: text('finish_reason'),
-  inputUncachedTokens: integer('input_uncached_tokens'),
-  cacheReadTokens: integer('cache_read_tokens'),
-  cacheWriteTokens: integer('cache_write_tokens'),
-  outputTextTokens: integer('output_text_tokens'),
-  reasoningTokens: integer('reasoning_tokens'),
-  audioTokens: integer('audio_tokens'),
-  usageSource: text('usage_source').$type<UsageSource>().notNull(),
-  costNano: integer('cost_nano'),
-  providerCostNano: integer('provider_cost_nano'),
-  priceSource: text('price_source'),
-  attempts: integer('attempts').notNull(),
-  queueUs: integer('queue_us'),
-  connectUs: integer('connect_us'),
-  headersUs: integer('headers_us'),
-  firstContentUs: integer('first_content_us'),
-  lastByteUs: integer('last_byte_us'),
-  commitUs: integer('commit_us'),
-  totalUs: integer('total_us'),
-  overheadUs: integer('overhead_us'),
-  lagUs: integer('lag_us'),
-  bytesIn: integer('bytes_in'),
-  bytesOut: integer('bytes_out'),
-  chunks: integer('chunks'),
-  largestGapUs: integer('largest_gap_us'),
-});
+export const exchanges = sqliteTable(
+  'exchanges',
+  {
+    seq: integer('seq').primaryKey(),
+    id: text('id').notNull().unique(),
+    startedAt: integer('started_at').notNull(),
+    correlationId: text('correlation_id'),
+    key: text('key'),
+    session: text('session'),
+    method: text('method').notNull(),
+    endpoint: text('endpoint').notNull(),
+    streaming: integer('streaming', { mode: 'boolean' }).notNull(),
+    requestedModel: text('requested_model'),
+    route: text('route'),
+    policy: text('policy'),
+    strategy: text('strategy'),
+    complexity: real('complexity'),
+    tier: text('tier'),
+    provider: text('provider'),
+    model: text('model'),
+    responseModel: text('response_model'),
+    upstreamResponseId: text('upstream_response_id'),
+    status: integer('status'),
+    upstreamStatus: integer('upstream_status'),
+    outcome: text('outcome').$type<Outcome>().notNull(),
+    endReason: text('end_reason').$type<EndReason>().notNull(),
+    errorCode: text('error_code'),
+    errorMessage: text('error_message'),
+    finishReason: text('finish_reason'),
+    inputUncachedTokens: integer('input_uncached_tokens'),
+    cacheReadTokens: integer('cache_read_tokens'),
+    cacheWriteTokens: integer('cache_write_tokens'),
+    outputTextTokens: integer('output_text_tokens'),
+    reasoningTokens: integer('reasoning_tokens'),
+    audioTokens: integer('audio_tokens'),
+    usageSource: text('usage_source').$type<UsageSource>().notNull(),
+    costNano: integer('cost_nano'),
+    providerCostNano: integer('provider_cost_nano'),
+    /** What the dearest target that the route could have used would have cost. */
+    dearestCostNano: integer('dearest_cost_nano'),
+    priceSource: text('price_source'),
+    attempts: integer('attempts').notNull(),
+    queueUs: integer('queue_us'),
+    connectUs: integer('connect_us'),
+    headersUs: integer('headers_us'),
+    firstContentUs: integer('first_content_us'),
+    lastByteUs: integer('last_byte_us'),
+    commitUs: integer('commit_us'),
+    totalUs: integer('total_us'),
+    overheadUs: integer('overhead_us'),
+    lagUs: integer('lag_us'),
+    bytesIn: integer('bytes_in'),
+    bytesOut: integer('bytes_out'),
+    chunks: integer('chunks'),
+    largestGapUs: integer('largest_gap_us'),
+  },
+  (table) => [
+    index('exchanges_session').on(table.session, table.id).where(sql`session is not null`),
+    // A few percent of the rows, and the ones that are searched for.
+    index('exchanges_notable').on(table.id).where(sql`outcome <> 'ok'`),
+  ],
+);
 
 /** One row per try or skip of an exchange. */
 export const attempts = sqliteTable(
@@ -91,37 +106,59 @@ export const attempts = sqliteTable(
   (table) => [index('attempts_exchange').on(table.exchangeSeq)],
 );
 
-/** Stored bodies, content-addressed: equal bodies are stored once. */
-export const payloads = sqliteTable('payloads', {
-  /** sha256 of the body before compression. */
-  hash: blob('hash', { mode: 'buffer' }).primaryKey(),
-  encoding: text('encoding').notNull(),
-  /** Size before compression. */
-  bytes: integer('bytes').notNull(),
-  body: blob('body', { mode: 'buffer' }).notNull(),
-  createdAt: integer('created_at').notNull(),
-});
-
-/** Which exchange sent or received which payload. */
-export const exchangePayloads = sqliteTable(
-  'exchange_payloads',
+/**
+ * Which bodies of an exchange are stored. A body is a path of pieces that ends at `node`: its first piece is what is
+ * no conversation (the shell), and the others stand at `split` in it, in bytes.
+ */
+export const captures = sqliteTable(
+  'captures',
   {
     exchangeSeq: integer('exchange_seq')
       .notNull()
       .references(() => exchanges.seq, { onDelete: 'cascade' }),
-    kind: text('kind').$type<'request' | 'response'>().notNull(),
-    hash: blob('hash', { mode: 'buffer' })
+    kind: text('kind').$type<StoredKind>().notNull(),
+    node: integer('node')
       .notNull()
-      .references(() => payloads.hash),
+      .references(() => captureNodes.seq),
+    split: integer('split').notNull(),
+    /** Size before anything was left out. */
+    bytes: integer('bytes').notNull(),
+    truncated: integer('truncated', { mode: 'boolean' }).notNull(),
   },
   (table) => [
     primaryKey({ columns: [table.exchangeSeq, table.kind] }),
-    index('exchange_payloads_hash').on(table.hash),
+    index('captures_node').on(table.node),
   ],
 );
 
+/** Paths of pieces, as a tree: bodies that begin alike share the beginning of their paths. */
+export const captureNodes = sqliteTable(
+  'capture_nodes',
+  {
+    seq: integer('seq').primaryKey(),
+    /** 0 for the first of a path. */
+    parent: integer('parent').notNull(),
+    piece: integer('piece')
+      .notNull()
+      .references(() => capturePieces.seq),
+  },
+  (table) => [
+    uniqueIndex('capture_nodes_parent_piece').on(table.parent, table.piece),
+    index('capture_nodes_piece').on(table.piece),
+  ],
+);
+
+/** Parts of bodies, content-addressed: equal ones are stored once. */
+export const capturePieces = sqliteTable('capture_pieces', {
+  seq: integer('seq').primaryKey(),
+  /** sha256 before compression. */
+  hash: blob('hash', { mode: 'buffer' }).notNull().unique(),
+  encoding: text('encoding').$type<'identity' | 'gzip'>().notNull(),
+  body: blob('body', { mode: 'buffer' }).notNull(),
+});
+
 /**
- * Conversations by the id the client gave, apart for each API key. No foreign key leads here:
+ * Conversations by the id the client gave, apart for each API key, with sums that outlive their exchanges. No foreign key leads here:
  * removing a session must never remove rows of the ledger.
  */
 export const sessions = sqliteTable(
@@ -133,9 +170,62 @@ export const sessions = sqliteTable(
     id: text('id').notNull(),
     firstAt: integer('first_at').notNull(),
     lastAt: integer('last_at').notNull(),
+    exchanges: integer('exchanges').notNull().default(0),
+    /** Exchanges that failed or were truncated. */
+    errors: integer('errors').notNull().default(0),
+    inputUncachedTokens: integer('input_uncached_tokens'),
+    cacheReadTokens: integer('cache_read_tokens'),
+    cacheWriteTokens: integer('cache_write_tokens'),
+    outputTextTokens: integer('output_text_tokens'),
+    reasoningTokens: integer('reasoning_tokens'),
+    audioTokens: integer('audio_tokens'),
+    costNano: integer('cost_nano'),
+    providerCostNano: integer('provider_cost_nano'),
   },
-  (table) => [uniqueIndex('sessions_key_id').on(table.key, table.id)],
+  (table) => [
+    uniqueIndex('sessions_id_key').on(table.id, table.key),
+    index('sessions_last_at').on(table.lastAt),
+  ],
 );
+
+/** What rollups are by, and what they sum. */
+const rollupColumns = () => ({
+  route: text('route').notNull(),
+  provider: text('provider').notNull(),
+  model: text('model').notNull(),
+  key: text('key').notNull(),
+  outcome: text('outcome').$type<Outcome>().notNull(),
+  streaming: integer('streaming', { mode: 'boolean' }).notNull(),
+  exchanges: integer('exchanges').notNull(),
+  inputUncachedTokens: integer('input_uncached_tokens'),
+  cacheReadTokens: integer('cache_read_tokens'),
+  cacheWriteTokens: integer('cache_write_tokens'),
+  outputTextTokens: integer('output_text_tokens'),
+  reasoningTokens: integer('reasoning_tokens'),
+  audioTokens: integer('audio_tokens'),
+  /** Exchanges with at least one known token count. */
+  usageKnown: integer('usage_known').notNull(),
+  costNano: integer('cost_nano'),
+  costKnown: integer('cost_known').notNull(),
+  providerCostNano: integer('provider_cost_nano'),
+  bytesIn: integer('bytes_in'),
+  bytesOut: integer('bytes_out'),
+  totalUs: integer('total_us'),
+  totalHistogram: blob('total_histogram', { mode: 'buffer' }).notNull(),
+  firstContentHistogram: blob('first_content_histogram', { mode: 'buffer' }).notNull(),
+  /** The dearest target's cost less the actual, over the exchanges that know both. */
+  savingsNano: integer('savings_nano'),
+  savingsKnown: integer('savings_known').notNull().default(0),
+  /** Output tokens of streams, and the time from their first content to their last byte. */
+  streamedTokens: integer('streamed_tokens'),
+  streamedUs: integer('streamed_us'),
+  /**
+   * JSON: how many exchanges for each `outcome/end_reason`, and how many attempts for each `decision/reason`. Attempts
+   * are counted at the provider and model they were made at, which need not be those that ended their exchange; the
+   * other dimensions are those of the exchange.
+   */
+  counts: text('counts').notNull().default('{}'),
+});
 
 /**
  * Sums per hour and dimension, kept in the transaction that writes the rows they sum. Dimensions are never null
@@ -147,65 +237,55 @@ export const rollups = sqliteTable(
   {
     /** Start of the hour, epoch milliseconds. */
     hour: integer('hour').notNull(),
-    route: text('route').notNull(),
-    provider: text('provider').notNull(),
-    model: text('model').notNull(),
-    key: text('key').notNull(),
-    outcome: text('outcome').$type<Outcome>().notNull(),
-    streaming: integer('streaming', { mode: 'boolean' }).notNull(),
-    exchanges: integer('exchanges').notNull(),
-    inputUncachedTokens: integer('input_uncached_tokens'),
-    cacheReadTokens: integer('cache_read_tokens'),
-    cacheWriteTokens: integer('cache_write_tokens'),
-    outputTextTokens: integer('output_text_tokens'),
-    reasoningTokens: integer('reasoning_tokens'),
-    audioTokens: integer('audio_tokens'),
-    /** Exchanges with at least one known token count. */
-    usageKnown: integer('usage_known').notNull(),
-    costNano: integer('cost_nano'),
-    costKnown: integer('cost_known').notNull(),
-    providerCostNano: integer('provider_cost_nano'),
-    bytesIn: integer('bytes_in'),
-    bytesOut: integer('bytes_out'),
-    totalUs: integer('total_us'),
-    totalHistogram: blob('total_histogram', { mode: 'buffer' }).notNull(),
-    firstContentHistogram: blob('first_content_histogram', { mode: 'buffer' }).notNull(),
+    ...rollupColumns(),
   },
-  (table) => [
-    primaryKey({
-      columns: [
-        table.hour,
-        table.route,
-        table.provider,
-        table.model,
-        table.key,
-        table.outcome,
-        table.streaming,
-      ],
-    }),
+  ({ hour, route, provider, model, key, outcome, streaming }) => [
+    primaryKey({ columns: [hour, route, provider, model, key, outcome, streaming] }),
+  ],
+);
+
+/** The same per minute, for the last 48 hours. */
+export const minuteRollups = sqliteTable(
+  'minute_rollups',
+  {
+    /** Start of the minute, epoch milliseconds. */
+    minute: integer('minute').notNull(),
+    ...rollupColumns(),
+  },
+  ({ minute, route, provider, model, key, outcome, streaming }) => [
+    primaryKey({ columns: [minute, route, provider, model, key, outcome, streaming] }),
   ],
 );
 
 /**
- * The same for attempts, by their own provider and model: those of the exchange are of the target that ended it, and
- * a provider that never does would not be seen. Reasons are a bounded set, so they can be a dimension.
+ * Rollups summed up over the dimensions that a view leaves out, so that a month of hours is thousands of rows and not
+ * a million. They hold nothing that the rollups do not, packed: see `packed.ts`. A table without rowids (migration
+ * 0004), so that the hours of one view lie together.
  */
-export const attemptRollups = sqliteTable(
-  'attempt_rollups',
+export const summaries = sqliteTable(
+  'summaries',
   {
-    /** Start of the hour in which the exchange started, epoch milliseconds. */
-    hour: integer('hour').notNull(),
+    /** Length of the span that is summed, milliseconds. */
+    step: integer('step').notNull(),
+    view: text('view').$type<View>().notNull(),
+    /** Start of the span, epoch milliseconds. */
+    at: integer('at').notNull(),
     route: text('route').notNull(),
     provider: text('provider').notNull(),
     model: text('model').notNull(),
-    decision: text('decision').$type<'sent' | 'skipped'>().notNull(),
-    reason: text('reason').notNull(),
-    attempts: integer('attempts').notNull(),
-    totalUs: integer('total_us'),
+    key: text('key').notNull(),
+    counts: text('counts').notNull(),
+    figures: blob('figures', { mode: 'buffer' }).notNull(),
   },
-  (table) => [
-    primaryKey({
-      columns: [table.hour, table.route, table.provider, table.model, table.decision, table.reason],
-    }),
+  ({ step, view, at, route, provider, model, key }) => [
+    primaryKey({ columns: [step, view, at, route, provider, model, key] }),
   ],
 );
+
+/** What the gateway remembers over a restart: JSON texts by name. */
+export const memory = sqliteTable('memory', {
+  name: text('name').primaryKey(),
+  value: text('value').notNull(),
+  /** Epoch milliseconds. */
+  writtenAt: integer('written_at').notNull(),
+});

@@ -1,97 +1,105 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
-import { drizzle } from 'drizzle-orm/better-sqlite3';
-import { type AttemptPart, prepareAttemptRollupSums, prepareAttemptRowSums } from './attempt-sums.js';
-import { type Part, prepareRollupSums, prepareRowSums, registerHistograms } from './partials.js';
-import type { Dimension, Group, Totals, TotalsQuery, Window } from './reports.js';
-import { hourOf, nextHour } from './rollups.js';
-import { idRange, prepareSlices } from './slices.js';
-import { createTally, type Tally } from './tally.js';
+import { type Board, createBoard } from './board.js';
+import { createDayCache, prepareRevisions } from './day-cache.js';
+import type { Totals, TotalsQuery, Window } from './reports.js';
+import { prepareExtent, readRollups, type Source } from './sources.js';
+import { ceilTo, DAY_MS, floorTo, HOUR_MS, MINUTE_MS } from './spans.js';
+import { DIMENSIONS, viewFor } from './views.js';
 
-/** Rollups of this span are read at once, then other work has its turn. */
-const STEP_MS = 7 * 86_400_000;
+/** What is read at once, before other work of the thread has its turn: some thousand rows of a summary, */
+const SUMMARY_SPANS = 500;
+/** and of the rollups, of which one hour may have thousands, a few hours. */
+const ROLLUP_SPANS = 12;
 
-/** Sums over a window, exact: whole hours from the rollups, the edges from the rows. */
+/**
+ * Sums over a window, by the day, the hour and the minute. They do not depend on rows, which retention and deletions
+ * remove.
+ */
 export function prepareTotals(client: Database): (query: TotalsQuery) => Promise<Totals> {
-  registerHistograms(client);
-  const db = drizzle(client);
-  const slices = prepareSlices(client);
-  const extent = client
-    .prepare<[], [number | null, number | null]>(
-      'select (select min(hour) from rollups), (select max(hour) from rollups)',
-    )
-    .raw();
+  const cache = createDayCache();
+  const revisionsOf = prepareRevisions(client);
 
-  return async ({ window, groupBy }) => {
-    const result = createResult(groupBy);
-    const { hours, edges } = cut(window);
-
-    const ofRows = prepareRowSums(db, groupBy);
-    const ofAttempts = prepareAttemptRowSums(db, groupBy);
-    for (const edge of edges) {
-      for await (const range of slices(idRange(edge.since, edge.until))) {
-        ofRows.all({ ...range, ...edge }).forEach(result.add);
-        ofAttempts.all({ ...range, ...edge }).forEach(result.addAttempts);
+  /** Puts together the whole days of a window that is read by shorter spans. */
+  async function addDays(board: Board, days: Window, source: Source, query: TotalsQuery): Promise<void> {
+    const { groupBy, filter = {}, step } = query;
+    const question = JSON.stringify([groupBy, filter, step, source]);
+    for (const [day, revision] of revisionsOf(days)) {
+      let parts = cache.get(question, day, revision);
+      if (parts === null) {
+        const window = { since: day, until: day + DAY_MS };
+        const ofDay = createBoard({ ...query, window });
+        await addEntries(ofDay, window, source, query);
+        parts = ofDay.parts();
+        // Today changes all the time.
+        if (window.until <= Date.now()) cache.set(question, day, revision, parts);
       }
+      board.paste(day, parts);
     }
+  }
 
-    const ofRollups = prepareRollupSums(db, groupBy);
-    const ofAttemptRollups = prepareAttemptRollupSums(db, groupBy);
-    const [first, last] = extent.get() ?? [null, null];
-    const until = Math.min(hours.until, (last ?? -1) + 1);
-    for (let since = Math.max(hours.since, first ?? 0); since < until; since += STEP_MS) {
-      const step = { since, until: Math.min(since + STEP_MS, until) };
-      ofRollups.all(step).forEach(result.add);
-      ofAttemptRollups.all(step).forEach(result.addAttempts);
+  async function addEntries(board: Board, window: Window, source: Source, query: TotalsQuery): Promise<void> {
+    const read = readRollups(client, source, query.filter ?? {});
+    for (const chunk of chunksOf(client, source, window)) {
+      read(chunk, board.add);
       await nextTurn();
     }
-    return result.finish();
-  };
-}
+  }
 
-/** Whole hours inside a window, and what is left of it at either end. */
-export function cut(window: Window): { hours: Window; edges: Window[] } {
-  const hours = { since: nextHour(window.since), until: hourOf(window.until) };
-  if (hours.since >= hours.until) return { hours: { since: 0, until: 0 }, edges: [window] };
-  const edges = [
-    { since: window.since, until: hours.since },
-    { since: hours.until, until: window.until },
-  ];
-  return { hours, edges: edges.filter(({ since, until }) => since < until) };
-}
-
-type Names = Record<Dimension, string>;
-
-function createResult(groupBy: Dimension[]) {
-  const totals = createTally();
-  const groups = new Map<string, { keys: Pick<Group, Dimension>; tally: Tally }>();
-
-  const talliesOf = (part: Names): Tally[] => {
-    if (groupBy.length === 0) return [totals];
-    const name = JSON.stringify(groupBy.map((dimension) => part[dimension]));
-    let group = groups.get(name);
-    if (!group) {
-      group = { keys: keysOf(part, groupBy), tally: createTally() };
-      groups.set(name, group);
+  return async (query) => {
+    const { window, groupBy, filter = {}, step } = query;
+    const board = createBoard(query);
+    const filtered = DIMENSIONS.filter((name) => filter[name] !== undefined);
+    const view = viewFor([...groupBy, ...filtered]);
+    for (const part of partsOf(window, step, view === null ? HOUR_MS : DAY_MS)) {
+      const source: Source = { step: part.step, view };
+      const isDays = part.step === HOUR_MS && part.since % DAY_MS === 0 && part.until % DAY_MS === 0;
+      await (isDays ? addDays : addEntries)(board, part, source, query);
     }
-    return [totals, group.tally];
-  };
-
-  return {
-    add(part: Part) {
-      for (const tally of talliesOf(part)) tally.add(part);
-    },
-    addAttempts(part: AttemptPart) {
-      for (const tally of talliesOf(part)) tally.addAttempts(part);
-    },
-    finish(): Totals {
-      const data = [...groups.values()].map(({ keys, tally }) => ({ ...keys, ...tally.counters() }));
-      data.sort((left, right) => right.exchanges - left.exchanges || right.attempts - left.attempts);
-      return { totals: totals.counters(), data };
-    },
+    return board.finish();
   };
 }
 
-function keysOf(part: Names, groupBy: Dimension[]): Pick<Group, Dimension> {
-  return Object.fromEntries(groupBy.map((dimension) => [dimension, part[dimension] || null]));
+/** A window whose sums are read by spans of `step` milliseconds. */
+interface SpannedWindow extends Window {
+  step: number;
+}
+
+/**
+ * What of a window is read by which spans, in the order of time: whole days by the day or by their hours, and what is
+ * left by the hour and by the minute. The points of a time series are never shorter than the spans of their sums.
+ */
+export function partsOf(window: Window, step = DAY_MS, longest = DAY_MS): SpannedWindow[] {
+  if (step < HOUR_MS) return [{ ...window, step: MINUTE_MS }];
+  return split(window, DAY_MS, step < DAY_MS ? HOUR_MS : longest, (day) =>
+    split(day, HOUR_MS, HOUR_MS, (rest) => [{ ...rest, step: MINUTE_MS }]),
+  );
+}
+
+/** The whole spans of `length` inside a window, read by spans of `step`, and what `rest` makes of what is around them. */
+function split(
+  window: Window,
+  length: number,
+  step: number,
+  rest: (window: Window) => SpannedWindow[],
+): SpannedWindow[] {
+  const since = ceilTo(length, window.since);
+  const until = floorTo(length, window.until);
+  if (since >= until) return rest(window);
+  return [
+    ...(window.since < since ? rest({ since: window.since, until: since }) : []),
+    { since, until, step },
+    ...(until < window.until ? rest({ since: until, until: window.until }) : []),
+  ];
+}
+
+/** The parts of a window in which there is something, in pieces. */
+function* chunksOf(client: Database, source: Source, window: Window): IterableIterator<Window> {
+  const extent = prepareExtent(client, source)();
+  if (extent === null) return;
+  const length = source.step * (source.view === null ? ROLLUP_SPANS : SUMMARY_SPANS);
+  const until = Math.min(window.until, extent.last + source.step);
+  for (let since = Math.max(window.since, extent.first); since < until; since += length) {
+    yield { since, until: Math.min(since + length, until) };
+  }
 }

@@ -1,37 +1,66 @@
 import type { Database } from 'better-sqlite3';
-import type { Exchange } from '../exchange.js';
-import { prepareAttemptRollups, type StoredRows } from './attempt-rollups.js';
+import type { StoredRows } from './deltas.js';
+import { type Payload, type PayloadRules, PLAIN_RULES, preparePayloads } from './payloads.js';
+import type { Entry } from './queue.js';
 import { prepareRollups } from './rollups.js';
-import { attemptRow, type ExchangeRow, exchangeRow, prepareInsert } from './rows.js';
-import { attempts, exchanges, sessions } from './schema.js';
+import { type AttemptRow, attemptRow, type ExchangeRow, exchangeRow, prepareInsert } from './rows.js';
+import { attempts, exchanges } from './schema.js';
+import { prepareSessions } from './sessions-write.js';
+
+/** One exchange as it travels to the writer. The attempts do not know yet which row they belong to. */
+export interface Parcel {
+  exchange: ExchangeRow;
+  attempts: AttemptRow[];
+  payloads: readonly Payload[];
+}
+
+/** Rows that are written together. */
+export interface Batch {
+  parcels: readonly Parcel[];
+  /** Sent again because nobody knows what became of it: what is stored already is passed over. */
+  again: boolean;
+}
 
 /** What became of a batch. */
 export interface Written {
+  /** Rows that are in the database now. */
   written: number;
   /** Rows the database will never take, with the first reason. */
   refused: number;
   reason: string | null;
 }
 
+/** The form in which an exchange leaves the thread that served it. Its bodies are copies, which can be given away. */
+export function parcelOf({ exchange, payloads }: Entry): Parcel {
+  return {
+    exchange: exchangeRow(exchange),
+    attempts: exchange.attempts.map((attempt) => attemptRow(0, attempt)),
+    payloads: payloads.map((payload) => ({ ...payload, body: new Uint8Array(payload.body) })),
+  };
+}
+
 /**
- * Prepares the transaction that writes a batch: rows, attempts, sessions and rollups together or not at all.
+ * Prepares the transaction that writes a batch: rows, attempts, bodies, sessions and rollups together or not at all.
  * A row that is itself at fault is left out; any other error throws and nothing of the batch is written.
  */
-export function prepareWriter(client: Database): (batch: Exchange[]) => Written {
+export function prepareWriter(
+  client: Database,
+  rules: PayloadRules = PLAIN_RULES,
+): (batch: Batch) => Written {
+  const known = client.prepare<[string | null]>('select 1 from exchanges where id = ?');
   const insertExchange = prepareInsert<ExchangeRow>(client, exchanges, { omit: 'seq' });
   const insertAttempt = prepareInsert(client, attempts);
   const removeExchange = client.prepare<[number]>('delete from exchanges where seq = ?');
+  const savePayloads = preparePayloads(client, rules);
   const saveSessions = prepareSessions(client);
   const saveRollups = prepareRollups(client);
-  const saveAttemptRollups = prepareAttemptRollups(client);
 
-  const insert = (exchange: Exchange): StoredRows => {
-    const row = exchangeRow(exchange);
-    const seq = insertExchange(row);
+  const insert = ({ exchange, attempts: tries, payloads }: Parcel): StoredRows => {
+    const seq = insertExchange(exchange);
     try {
-      const tries = exchange.attempts.map((attempt) => attemptRow(seq, attempt));
-      for (const attempt of tries) insertAttempt(attempt);
-      return { exchange: row, attempts: tries };
+      for (const attempt of tries) insertAttempt({ ...attempt, exchangeSeq: seq });
+      savePayloads(seq, payloads);
+      return { exchange, attempts: tries };
     } catch (error) {
       // A failed statement leaves the transaction open; the attempts already in go with the row.
       if (isRefusal(error)) removeExchange.run(seq);
@@ -39,22 +68,24 @@ export function prepareWriter(client: Database): (batch: Exchange[]) => Written 
     }
   };
 
-  const write = client.transaction((batch: Exchange[]): Written => {
+  const write = client.transaction(({ parcels, again }: Batch): Written => {
     const stored: StoredRows[] = [];
+    let refused = 0;
     let reason: string | null = null;
-    for (const exchange of batch) {
+    for (const parcel of parcels) {
+      if (again && known.get(parcel.exchange.id)) continue;
       try {
-        stored.push(insert(exchange));
+        stored.push(insert(parcel));
       } catch (error) {
         if (!isRefusal(error)) throw error;
+        refused += 1;
         reason ??= error.message;
       }
     }
     const rows = stored.map(({ exchange }) => exchange);
     saveSessions(rows);
-    saveRollups(rows);
-    saveAttemptRollups(stored);
-    return { written: rows.length, refused: batch.length - rows.length, reason };
+    saveRollups(stored);
+    return { written: parcels.length - refused, refused, reason };
   });
   return (batch) => write.immediate(batch);
 }
@@ -64,27 +95,4 @@ function isRefusal(error: unknown): error is Error {
   if (error instanceof TypeError || error instanceof RangeError) return true;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return /^SQLITE_(CONSTRAINT|TOOBIG|MISMATCH)/.test(code);
-}
-
-function prepareSessions(client: Database): (rows: ExchangeRow[]) => void {
-  const upsert = prepareInsert(client, sessions, {
-    omit: 'seq',
-    onConflict: `on conflict (key, id) do update set
-      first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)`,
-  });
-  return (rows) => {
-    const seen = new Map<string, { key: string; id: string; firstAt: number; lastAt: number }>();
-    for (const { key, session, startedAt } of rows) {
-      if (session === null || startedAt === null) continue;
-      const name = JSON.stringify([key, session]);
-      const before = seen.get(name);
-      seen.set(name, {
-        key: key ?? '',
-        id: session,
-        firstAt: Math.min(before?.firstAt ?? startedAt, startedAt),
-        lastAt: Math.max(before?.lastAt ?? startedAt, startedAt),
-      });
-    }
-    for (const session of seen.values()) upsert(session);
-  };
 }

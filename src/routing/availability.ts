@@ -41,8 +41,6 @@ export interface Availability {
   block(key: string, obstacle: Obstacle, until: number, details?: CooldownDetails): void;
   /** The cooldown that ends last, of those that hold for every endpoint; null when there is none. */
   blocked(provider: string, target: string, now: number): Cooldown | null;
-  /** The earliest moment at which one of the targets may be free, `now` if one is; null when that is not known. */
-  earliest(targets: readonly TargetName[], now: number, needs: Needs): number | null;
   /** What `GET /stats/availability` answers: a row for each provider and each target. */
   snapshot(now: number): AvailabilityRow[];
   /** What is worth keeping over a restart, as plain JSON. */
@@ -97,15 +95,6 @@ export function createAvailability({
       const own = scopes.find(target)?.cooldowns.find(now, null) ?? null;
       if (whole === null || own === null) return whole ?? own;
       return whole.until >= own.until ? whole : own;
-    },
-    earliest(candidates, now, needs) {
-      let earliest: number | null = null;
-      for (const target of candidates) {
-        const block = check(target, now, needs);
-        if (block === null) return now;
-        if (block.until !== null && (earliest === null || block.until < earliest)) earliest = block.until;
-      }
-      return earliest;
     },
     snapshot: (now) => [...byProvider.values()].flatMap((scopes) => describeScopes(scopes, now)),
     save: (now) => saveScopes(byProvider.values(), now),

@@ -49,7 +49,7 @@ export function textTokens(text: string): number {
   return text.length / 4 + 0.4 * (Buffer.byteLength(text) - text.length);
 }
 
-/** Reads a parsed body once. Costs 1 µs for a short chat and about 20 µs for one of 100 kB. */
+/** Reads a parsed body once. Costs 1 µs for a short chat and 15 to 90 µs for one of 100 kB. */
 export function digest(body: Record<string, unknown>): Digest {
   let tokens = 0;
   let mediaCount = 0;

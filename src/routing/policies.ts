@@ -25,6 +25,8 @@ export interface Policy {
   readonly strategy: StrategyName | null;
   /** The tier to start at; null: what the strategy says. */
   readonly tier: Tier | null;
+  /** Whether there may be targets that it refuses. */
+  readonly isRestrictive: boolean;
   /** Why a target must not be used; null when it may. */
   refuses(target: Target, request: Size): Refusal | null;
 }
@@ -37,7 +39,7 @@ export interface Policies {
    * `GatewayError` 400 for a name that is not configured.
    */
   resolve(facts: RequestFacts): Policy | null;
-  /** Whether the policy of a key, by its name, keeps it from some targets. */
+  /** Whether the policy of a key, by the key's name, keeps it from some targets. */
   isBound(key: string | null): boolean;
 }
 
@@ -46,7 +48,6 @@ export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>
   const policies = new Map<string, Policy>();
   const worded: { policy: Policy; words: readonly Matcher[] }[] = [];
   const byKey = new Map<string, Policy>();
-  const bound = new Set<string>();
   for (const options of Object.values(config.policies ?? {})) {
     const policy = compile(options);
     policies.set(policy.name, policy);
@@ -55,8 +56,6 @@ export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>
   for (const { name, policy } of config.keys ?? []) {
     const own = policy === null ? undefined : policies.get(policy);
     if (own !== undefined) byKey.set(name, own);
-    const options = policy === null ? undefined : config.policies?.[policy];
-    if (options !== undefined && isNarrow(options)) bound.add(name);
   }
 
   function named(name: string): Policy {
@@ -73,7 +72,7 @@ export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>
   }
 
   return {
-    isBound: (key) => key !== null && bound.has(key),
+    isBound: (key) => key !== null && (byKey.get(key)?.isRestrictive ?? false),
     resolve(facts) {
       const own = facts.caller === null ? undefined : byKey.get(facts.caller);
       if (facts.policy === null) return own ?? byKeyword(facts);
@@ -94,6 +93,7 @@ function within(asked: Policy, own: Policy): Policy {
     name: asked.name,
     strategy: asked.strategy ?? own.strategy,
     tier: asked.tier ?? own.tier,
+    isRestrictive: own.isRestrictive || asked.isRestrictive,
     refuses: (target, size) => own.refuses(target, size) ?? asked.refuses(target, size),
   };
 }
@@ -113,6 +113,7 @@ function compile(options: PolicyConfig): Policy {
     name: options.name,
     strategy: options.strategy,
     tier: options.tier,
+    isRestrictive: isNarrow(options),
     refuses(target, size) {
       let isOut = known.get(target);
       if (isOut === undefined) {

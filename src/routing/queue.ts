@@ -60,6 +60,8 @@ export interface QueueOptions {
   /** How many may wait; 0 lets nobody wait. */
   maxSize: number;
   maxWaitMs: number;
+  /** How many wait elsewhere and count against `maxSize`; nobody by default. */
+  elsewhere?: () => number;
   now?: () => number;
   setTimer?: (callback: () => void, ms: number) => () => void;
 }
@@ -76,7 +78,7 @@ const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /** An empty queue; it holds one timer while somebody waits, and none otherwise. */
 export function createQueue(options: QueueOptions): Queue {
-  const { maxSize, maxWaitMs, now = Date.now, setTimer = startTimer } = options;
+  const { maxSize, maxWaitMs, elsewhere = () => 0, now = Date.now, setTimer = startTimer } = options;
   // A set keeps the order of arrival and gives up a place in the middle at no cost.
   const waiting = new Set<Waiter>();
   let trying: Waiter | null = null;
@@ -127,7 +129,7 @@ export function createQueue(options: QueueOptions): Queue {
     }
     // Nobody may be stuck behind a head whose moment has come, or is not known, just because no one said so.
     if (waiting.size > 0 && (blockedUntil === null || blockedUntil <= at)) serve();
-    if (waiting.size > 0 && waiting.size >= maxSize) {
+    if (waiting.size > 0 && waiting.size + elsewhere() >= maxSize) {
       waiter.leave('full');
       return;
     }
@@ -135,7 +137,7 @@ export function createQueue(options: QueueOptions): Queue {
     if (waiting.size === 1) serve();
     else if (waiter.giveUpAt <= at) dismiss(waiter, 'timeout');
     else arm();
-    if (maxSize === 0) dismiss(waiter, 'full');
+    if (waiting.size + elsewhere() > maxSize) dismiss(waiter, 'full');
   }
 
   /** Tries the first in line, and each next one once those before it have left. */

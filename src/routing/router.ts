@@ -23,8 +23,8 @@ export interface Router {
   resolve(model: string, allowed: Allowed, provider?: string | null): Entry;
   /**
    * Where requests lead that are not routed by a model: to the provider the caller names, else to the configured
-   * one; null when there is neither. Callers that are bound to routes, or by the policy of their key (`key` is its name)
-   * to certain targets, have no such way: nobody could say which model answers.
+   * one; null when there is neither. Callers that are bound to routes, or by a policy of their `key` that keeps them
+   * from some targets, have no such way: what is passed through names no model that could be judged.
    */
   passthrough(provider: string | null, allowed: Allowed, key?: string | null): Entry | null;
   /**
@@ -42,6 +42,8 @@ export interface Router {
   readonly learned: Learned;
   /** What a caller can name. One that is bound to routes sees nothing else. */
   models(allowed: Allowed): readonly ListedModel[];
+  /** What a caller means by this name, listed or a model's bare id; null when nothing is known by it. */
+  model(id: string, allowed: Allowed): ListedModel | null;
   /** From now on the provider has these models, besides those that are declared. */
   discovered(provider: string, models: readonly string[]): void;
   readonly availability: Availability;
@@ -77,7 +79,11 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
     begin: (plan, now) => begin(plan, { learned, now, random }),
     models(allowed) {
       const models = table.models();
-      return allowed === null ? models : models.filter(({ id, isRoute }) => isRoute && allowed.has(id));
+      return allowed === null ? models : models.filter((listed) => isVisible(listed, allowed));
+    },
+    model(id, allowed) {
+      const listed = table.model(id);
+      return listed !== null && isVisible(listed, allowed) ? listed : null;
     },
     discovered(provider, models) {
       lists.set(provider, models);
@@ -104,16 +110,18 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
         throw new GatewayError('insufficient_permissions', 'This API key may only use its routes.');
       }
       if (policies.isBound(key)) {
-        throw new GatewayError(
-          'insufficient_permissions',
-          'This API key may only use what its policy allows, so it has to name a model.',
-        );
+        const message = 'This API key may only use what its policy allows, so it has to name a model.';
+        throw new GatewayError('insufficient_permissions', message);
       }
       const entry = table.provider(name);
       if (entry === null) throw noProvider(config, name);
       return entry;
     },
   };
+}
+
+function isVisible({ id, isRoute }: ListedModel, allowed: Allowed): boolean {
+  return allowed === null || (isRoute && allowed.has(id));
 }
 
 /** The targets of one provider among those a name leads to, else that provider's own model of this name. */

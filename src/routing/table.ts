@@ -49,6 +49,11 @@ export interface Table {
   /** The provider as a whole, for what is not routed by a model; null when there is no such provider. */
   provider(name: string): Entry | null;
   models(): readonly ListedModel[];
+  /**
+   * What is known by this name: a route, an alias, or a declared or discovered model, also by its bare id. Null for
+   * what only a provider that takes any model would take: nobody knows whether it has it.
+   */
+  model(id: string): ListedModel | null;
   /** Every declared, discovered or routed target, and one stand-in for each provider that takes any model. */
   targets(): readonly Target[];
 }
@@ -131,18 +136,25 @@ export function buildTable(
       const standIns = [...providers.values()].filter(isOpen).map(wholeOf);
       return [...known.values(), ...[...routes.values()].flatMap((entry) => entry.targets), ...standIns];
     },
-    models() {
-      const listed: ListedModel[] = [...routes.keys()].map((id) => ({
-        id,
-        ownedBy: 'gateway',
-        isRoute: true,
-      }));
-      for (const [id, target] of [...byAlias, ...known]) {
-        listed.push({ id, ownedBy: target.provider.name, isRoute: false });
-      }
-      return listed;
+    models: () => [
+      ...[...routes.keys()].map(listedRoute),
+      ...[...byAlias, ...known].map(([id, target]) => listedTarget(id, target)),
+    ],
+    model(id) {
+      if (routes.has(id)) return listedRoute(id);
+      const own = byAlias.get(id) ?? known.get(id);
+      const target = own ?? (addressed(id) === null ? byModel.get(id)?.[0] : undefined);
+      return target === undefined ? null : listedTarget(id, target);
     },
   };
+}
+
+function listedRoute(id: string): ListedModel {
+  return { id, ownedBy: 'gateway', isRoute: true };
+}
+
+function listedTarget(id: string, { provider }: Target): ListedModel {
+  return { id, ownedBy: provider.name, isRoute: false };
 }
 
 function wholeOf(provider: ProviderConfig): Target {

@@ -1,32 +1,25 @@
 import { readEvent } from './events.js';
 import { isRecord } from './json.js';
-import type { StreamFacts, Tap } from './tap.js';
+import { noFacts } from './observer.js';
+import type { Tap } from './tap.js';
 
 /** A JSON answer above this size is passed on unread. */
 const MAX_JSON_BYTES = 1_048_576;
-const NOTHING = Buffer.alloc(0);
+const NOTHING: Buffer = Buffer.alloc(0);
 
 export interface ByteTapOptions {
   /** Whether the bytes are JSON, which may tell what the exchange used. */
   json: boolean;
+  /** Hold the last bytes back until the answer is known to be complete. */
+  holdLast: boolean;
 }
 
 /** The counterpart of the tap for an answer that is no stream of events: bytes through, and its end is its end. */
 export function createByteTap(options: ByteTapOptions): Tap {
   let kept: Buffer[] | null = options.json ? [] : null;
   let keptBytes = 0;
-  const facts: StreamFacts = {
-    content: false,
-    terminated: false,
-    finishReason: null,
-    usage: null,
-    error: null,
-    malformed: false,
-    responseId: null,
-    responseModel: null,
-    events: 0,
-    contentBytes: 0,
-  };
+  let last = NOTHING;
+  const facts = noFacts();
 
   function keep(chunk: Buffer): void {
     keptBytes += chunk.length;
@@ -50,12 +43,15 @@ export function createByteTap(options: ByteTapOptions): Tap {
     write(chunk) {
       if (chunk.length > 0) facts.content = true;
       if (kept !== null) keep(chunk);
-      return chunk;
+      if (!options.holdLast || chunk.length === 0) return chunk;
+      const before = last;
+      last = chunk;
+      return before;
     },
     end() {
       facts.terminated = true;
       read();
-      return NOTHING;
+      return last;
     },
   };
 }

@@ -54,9 +54,9 @@ const NEWS =
 const SAMPLES = 2;
 const DONE = '[DONE]';
 
-/** `json`: every event of this API is JSON. */
-export function createObserver(json: boolean): Observer {
-  const facts: StreamFacts = {
+/** Nothing was seen yet. */
+export function noFacts(): StreamFacts {
+  return {
     content: false,
     terminated: false,
     finishReason: null,
@@ -68,6 +68,11 @@ export function createObserver(json: boolean): Observer {
     events: 0,
     contentBytes: 0,
   };
+}
+
+/** `json`: every event of this API is JSON. */
+export function createObserver(json: boolean): Observer {
+  const facts = noFacts();
   let done = false;
   let chat = false;
   let samples = 0;

@@ -30,8 +30,8 @@ export interface EarlyEnd {
 export interface RelayOptions {
   tap: Tap;
   timers: Timers;
-  /** Called for every read of the upstream. */
-  onRead(): void;
+  /** Called for every read of the upstream, with the bytes as it sent them. */
+  onRead(chunk: Buffer): void;
   /** Called once, when the first content was read. */
   onContent(): void;
   /** Called for every write towards the client. */
@@ -42,6 +42,8 @@ export interface RelayOptions {
   onDelivered(): void;
   /** What the client may see of bytes with an upstream's error event in them. */
   shownError(bytes: Buffer): Buffer;
+  /** What a client reads when an answer that is no stream of events broke off before any of it was sent. */
+  failure(endReason: EndReason, message: string): Error;
   /**
    * The event that tells the client that the answer broke off. Null when the answer is no stream of events: then
    * only a connection that breaks can tell.
@@ -49,6 +51,8 @@ export interface RelayOptions {
   errorEvent(endReason: EndReason): string | null;
   /** Whether an answer that ends without saying that it is complete was cut off. */
   mustSayEnd: boolean;
+  /** Resolves when the record is durable: the last bytes wait for that. Null when nothing has to. */
+  seal: (() => Promise<void>) | null;
   /** How many more bytes are read for the record when the client has left; null: the upstream is let go at once. */
   drainBytes: number | null;
 }
@@ -76,8 +80,11 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   let state: 'holding' | 'flowing' | 'draining' | 'over' = 'holding';
   let held: Buffer[] = [];
   let heldBytes = 0;
+  let ending = false;
+  const tail: Buffer[] = [];
   let drained = 0;
   let delivered = false;
+  let contentSeen = false;
   const boundary = createBoundary();
   let settleReady: (early: EarlyEnd | null) => void;
   const ready = new Promise<EarlyEnd | null>((resolve) => {
@@ -95,6 +102,8 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     },
   });
 
+  // Who reads it may not be listening yet, and an error that nobody listens to would end the process.
+  output.on('error', () => {});
   // A client that reads slowly takes the last bytes after the answer is over.
   output.once('end', noteDelivered);
   body.on('data', onData);
@@ -107,7 +116,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
 
   function onData(chunk: Buffer): void {
     if (state === 'over') return;
-    options.onRead();
+    options.onRead(chunk);
     timers.activity();
     const bytes = tap.write(chunk);
     if (state === 'draining') drain(chunk.length);
@@ -155,6 +164,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
 
   function release(): void {
     state = 'flowing';
+    contentSeen = true;
     timers.content();
     options.onContent();
     const first = held.length === 1 && held[0] !== undefined ? held[0] : Buffer.concat(held);
@@ -168,6 +178,10 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     boundary.written(bytes);
     const shown = tap.facts.error === null ? bytes : options.shownError(bytes);
     options.onWrite(shown.length);
+    if (options.seal !== null && (ending || tap.facts.terminated || tap.facts.error !== null)) {
+      tail.push(shown);
+      return;
+    }
     if (output.push(shown)) return;
     timers.pause();
     body.pause();
@@ -183,9 +197,15 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   function finish(end: RelayEnd): void {
     over();
     options.onEnd(end);
+    if (options.seal === null) sendTail();
+    else void options.seal().then(sendTail);
+    linger();
+  }
+
+  function sendTail(): void {
+    for (const bytes of tail) output.push(bytes);
     output.push(null);
     noteDelivered();
-    linger();
   }
 
   function endEarly(early: EarlyEnd): void {
@@ -202,8 +222,9 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     if (event === null) {
       over();
       options.onEnd({ kind: 'broken', endReason, message });
-      output.destroy(new Error(message));
+      output.destroy(options.failure(endReason, message));
     } else {
+      ending = true;
       // An event that was cut in two must not swallow the one that tells.
       push(Buffer.from(`${boundary.reached ? '' : '\n\n'}${event}`));
       finish({ kind: 'broken', endReason, message });
@@ -227,6 +248,10 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
 
   function drain(bytes: number): void {
     drained += bytes;
+    if (tap.facts.content && !contentSeen) {
+      contentSeen = true;
+      timers.content();
+    }
     if (tap.facts.terminated || tap.facts.error !== null || drained > (options.drainBytes ?? 0)) stop();
   }
 

@@ -31,11 +31,19 @@ export function delimiterEnd(data: Buffer, from: number, isBodyEnd: boolean): De
 }
 
 /**
- * The first offset from which the end of `data` may be the beginning of `delimiter`, or the length of `data`.
- * `delimiter` has its only CR in front.
+ * The first offset from which the end of `data` may be the beginning of a line that begins with `dashBoundary`, line break
+ * included, or the length of `data`.
  */
-export function beginningOf(delimiter: Buffer, data: Buffer, from: number): number {
-  let at = data.indexOf(CR, Math.max(from, data.length - delimiter.length + 1));
-  while (at !== -1 && data.compare(delimiter, 0, data.length - at, at) !== 0) at = data.indexOf(CR, at + 1);
-  return at === -1 ? data.length : at;
+export function beginningOf(dashBoundary: Buffer, data: Buffer, from: number): number {
+  const { length } = data;
+  for (let at = Math.max(from, length - dashBoundary.length - 1); at < length; at++) {
+    if (!isLineBreak(data[at])) continue;
+    const start = data[at] === CR && data[at + 1] === LF ? at + 2 : at + 1;
+    if (start >= length || data.compare(dashBoundary, 0, length - start, start) === 0) return at;
+  }
+  return length;
+}
+
+export function isLineBreak(byte: number | undefined): boolean {
+  return byte === CR || byte === LF;
 }

@@ -1,4 +1,4 @@
-import { beginningOf, type DelimiterEnd, delimiterEnd } from './delimiter.js';
+import { beginningOf, type DelimiterEnd, delimiterEnd, isLineBreak } from './delimiter.js';
 import { malformed } from './error.js';
 import { parseParameters } from './parameters.js';
 import { wantedField } from './part.js';
@@ -130,19 +130,32 @@ export function createMultipartScanner(boundary: string, options: MultipartOptio
   /** `at` begins at the line break in front of the content, so that a boundary right behind it is seen. */
   function readContent(data: Buffer): boolean {
     const from = at;
-    for (let hit = data.indexOf(delimiter, from); hit !== -1; hit = data.indexOf(delimiter, hit + 1)) {
-      const after = delimiterEnd(data, hit + delimiter.length, isBodyEnd);
-      if (after === 'content') continue;
-      if (field === null) at = hit;
-      if (after === 'more') return false;
-      if (base + hit < contentStart)
-        throw malformed('A part of the form has no line break behind its headers.');
-      if (field !== null) report(field, data.subarray(contentStart - base, hit));
-      return startPart(after);
+    const line = nextLine(data, from);
+    if (line === -1) {
+      if (field === null) at = beginningOf(dashBoundary, data, from);
+      else checkLength(field, base + data.length - contentStart - delimiter.length + 1);
+      return false;
     }
-    if (field === null) at = beginningOf(delimiter, data, from);
-    else checkLength(field, base + data.length - contentStart - delimiter.length + 1);
-    return false;
+    const hit = line - CRLF.length;
+    const isDelimiter = hit >= from && data.subarray(hit, line).equals(CRLF);
+    const after = isDelimiter ? delimiterEnd(data, line + dashBoundary.length, isBodyEnd) : 'content';
+    if (after === 'content') throw malformed('The form has a line that begins like a boundary and is none.');
+    if (field === null) at = hit;
+    if (after === 'more') return false;
+    if (base + hit < contentStart)
+      throw malformed('A part of the form has no line break behind its headers.');
+    if (field !== null) report(field, data.subarray(contentStart - base, hit));
+    return startPart(after);
+  }
+
+  /**
+   * Where the next line begins that begins like a boundary. Some readers end lines with a lone CR or LF, or do not mind what
+   * follows a boundary: to them it is one.
+   */
+  function nextLine(data: Buffer, from: number): number {
+    let hit = data.indexOf(dashBoundary, from);
+    while (hit !== -1 && !isLineBreak(data[hit - 1])) hit = data.indexOf(dashBoundary, hit + 1);
+    return hit;
   }
 
   function report(name: string, value: Buffer): void {

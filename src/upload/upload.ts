@@ -8,6 +8,7 @@ import type { Spooled } from './spooled.js';
 const MEMORY_BYTES = 256 * 1024;
 /** As long as a model's name may be in a JSON body. */
 const MAX_FIELD_BYTES = 512;
+const LINE_BREAK = /[\r\n]/;
 
 export interface UploadOptions {
   /** The most bytes of body that are taken. */
@@ -72,18 +73,22 @@ export async function receiveUpload(
 
 function createUpload(spooled: Spooled, found: FormField[]): Upload {
   const models = found.filter(({ name }) => name === 'model');
+  const model = models.at(-1)?.value ?? null;
+  if (model !== null && LINE_BREAK.test(model))
+    throw malformed('The form field `model` must be one line.', 'model');
   const stream = found.findLast(({ name }) => name === 'stream');
   const kept = models.reduce((bytes, { start, end }) => bytes - (end - start), spooled.bytes);
 
   return {
     fields: {
-      model: models.at(-1)?.value ?? null,
+      model,
       stream: stream !== undefined && /^(true|1)$/i.test(stream.value),
     },
     bytes: spooled.bytes,
-    body(model) {
-      if (/[\r\n]/.test(model)) throw new Error(`A form cannot carry the model ${JSON.stringify(model)}.`);
-      const text = Buffer.from(model);
+    body(target) {
+      if (LINE_BREAK.test(target))
+        throw new Error(`A form cannot carry the model ${JSON.stringify(target)}.`);
+      const text = Buffer.from(target);
       return {
         length: kept + models.length * text.length,
         stream: () => concatenate(pieces(spooled, models, text)),

@@ -7,11 +7,14 @@ import type { RelayEnd } from '../stream/relay.js';
 import type { StreamFacts } from '../stream/tap.js';
 import { readUsage, type Usage } from '../stream/usage.js';
 import { costNano } from './price.js';
+import { dearestCostNano } from './savings.js';
 import { hideSecret } from './secret.js';
 
 interface Answered {
   exchange: Exchange;
   target: Target;
+  /** All that the exchange could have gone to. */
+  targets: readonly Target[];
   estimate(outputBytes: number): Usage | null;
 }
 
@@ -72,7 +75,7 @@ export function noteStream(
 
 /** What the upstream says, else what the bytes of the generated text suggest. */
 function noteUsage(
-  { exchange, target, estimate }: Answered,
+  { exchange, target, targets, estimate }: Answered,
   reported: Usage | null,
   outputBytes: () => number,
 ): void {
@@ -83,6 +86,7 @@ function noteUsage(
   const used = exchange.costNano === null ? null : priced;
   exchange.priceSource = used?.source ?? null;
   exchange.price = used?.price ?? null;
+  exchange.dearestCostNano = dearestCostNano(exchange, targets);
 }
 
 /** Bytes of generated text: a chat's choices, or the output of the responses API. */

@@ -23,6 +23,8 @@ import { takeWhole } from './whole.js';
 export interface Work {
   exchange: Exchange;
   target: Target;
+  /** All that the exchange could have gone to. */
+  targets: readonly Target[];
   endpoint: Endpoint;
   /** The caller asked for server-sent events. */
   streaming: boolean;
@@ -52,6 +54,8 @@ export type Result = Won | { failure: Failure };
 /** One try at one target. Resolves at the commit point with the answer, or before it with the failure. */
 export async function attempt(work: Work, record: Attempt): Promise<Result> {
   const { exchange, control, report } = work;
+  const capture = capturedBy(work);
+  capture?.restart('body');
   const controller = new AbortController();
   let timedOut: EndReason | null = null;
   let relay: Relay | null = null;
@@ -67,7 +71,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     uploading,
   );
   control.stop = () => {
-    if (exchange.cancelled === 'client_gone' && work.drain !== null) {
+    if (exchange.cancelled === 'client_gone' && work.drain !== null && !control.lost) {
       startDrain(exchange, work.drain, stop);
       relay?.leave();
     } else stop();
@@ -81,12 +85,13 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
 
   try {
     const response = await work.send({ ...work.request, signal: controller.signal, onSent: report.sent });
-    report.answered(response.headers);
+    report.answered(response);
     record.headersUs = sinceStart(exchange);
     record.status = response.status;
     record.rateLimit = rateLimitSnapshot(response.headers, work.target.provider);
     if (response.status >= 400 && response.status < 600) {
       const body = await readError(response.body);
+      capture?.answer(body);
       return { failure: { kind: 'answer', status: response.status, headers: response.headers, body } };
     }
     const form = expectedForm(work, response);
@@ -109,11 +114,22 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     // An answer that leaves piece by piece goes on.
     if (relay === null || record.firstContentUs === null) control.stop = null;
     if (record.firstContentUs === null) {
-      exchange.draining?.end();
+      // The answer that is read on is another one's.
+      if (!control.lost) exchange.draining?.end();
       timers.clear();
       record.totalUs = sinceStart(exchange) - record.startedUs;
     }
   }
+}
+
+/** What is to be stored of the attempt's answer: of two at once only the first one's can be. */
+export function capturedBy({ exchange, control }: Pick<Work, 'exchange' | 'control'>): Exchange['capture'] {
+  return control.beside ? null : exchange.capture;
+}
+
+/** The answer goes to the client: what was captured of another attempt is not this one's. */
+export function dropOthers({ exchange, control }: Pick<Work, 'exchange' | 'control'>): void {
+  if (control.beside) exchange.capture?.restart('body');
 }
 
 /** What a stream must carry so that nothing on the way buffers, changes or keeps it. */

@@ -6,10 +6,12 @@ export interface Control {
   stop: (() => void) | null;
   /** Another attempt of the exchange was faster. */
   lost: boolean;
+  /** It began beside another one: what is captured of the exchange is the other's. */
+  readonly beside: boolean;
 }
 
-export function createControl(): Control {
-  return { stop: null, lost: false };
+export function createControl(beside = false): Control {
+  return { stop: null, lost: false, beside };
 }
 
 /** Whether nobody waits for what the attempt brings. */

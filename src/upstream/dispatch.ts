@@ -5,6 +5,7 @@ import type { RequestFacts } from '../routing/facts.js';
 import type { Unserved } from '../routing/queue.js';
 import type { Router } from '../routing/router.js';
 import type { Entry, Target } from '../routing/table.js';
+import { isLasting } from './final.js';
 
 /** What an exchange has found out about its targets so far. */
 export interface Progress {
@@ -17,6 +18,10 @@ export interface Progress {
   readonly tried: Set<string>;
   /** How often each target was tried. */
   readonly sends: Map<string, number>;
+  /** When tried targets want to be asked again, by id, epoch milliseconds; only those that said so. */
+  readonly askedUntil: Map<string, number>;
+  /** Providers that refused, for this request, the options the gateway adds by itself. */
+  readonly plain: Set<string>;
   /** Only targets with a larger declared context can help; null when size is no matter. */
   largerThan: number | null;
   /** What stands in the record already, as `target reason`. */
@@ -34,7 +39,7 @@ export interface Refused {
   plan: Plan;
   /** Why each target was passed over, but for those that were tried. */
   skips: readonly Skip[];
-  /** Whether all that could have been asked was tried already. */
+  /** Whether what could be asked was tried already, and may be tried again. */
   exhausted: boolean;
   /** When one of the targets may be free, epoch milliseconds; null when that is not known. */
   retryAt: number | null;
@@ -51,8 +56,9 @@ export function startProgress(
   facts: RequestFacts,
   retries: number,
 ): Progress {
-  const [tried, noted] = [new Set<string>(), new Set<string>()];
-  return { exchange, entry, facts, retries, tried, sends: new Map(), largerThan: null, noted };
+  const [tried, noted, plain] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  const [sends, askedUntil] = [new Map<string, number>(), new Map<string, number>()];
+  return { exchange, entry, facts, retries, tried, sends, askedUntil, plain, largerThan: null, noted };
 }
 
 /** What a request takes of its target's limits. */
@@ -72,36 +78,100 @@ export function pick(
 ): Picked | Refused {
   const { entry, facts, exchange } = progress;
   const plan = router.plan(entry, facts, now);
-  const skips: Skip[] = [...plan.skips];
   const needs = needsOf(facts);
-  let untried = 0;
+  const { skips, busy } = passedOver(progress, plan);
+  let [untried, again] = [0, busy];
   noteChoice(exchange, plan);
   for (const target of plan.candidates) {
-    const sends = progress.sends.get(target.id) ?? 0;
-    if (target === beside || progress.tried.has(target.id) || sends > progress.retries) continue;
+    if (target === beside || !isLeft(progress, target.id)) continue;
     if (isTooSmall(target, progress.largerThan)) {
-      skips.push({ target, reason: 'context_too_small', until: null, source: null });
+      skips.push(tooSmall(target));
+      continue;
+    }
+    if (progress.tried.has(target.id)) {
+      again = true;
       continue;
     }
     untried++;
     const permit = router.availability.reserve(target, now, needs);
     if ('settle' in permit) {
-      if (progress.noted.size === 0 && target === plan.candidates[0]) router.begin(plan, now);
+      if (target === plan.candidates[0]) router.begin(plan, now);
       noteSkips(progress, plan, skips, target);
-      progress.sends.set(target.id, sends + 1);
+      progress.sends.set(target.id, (progress.sends.get(target.id) ?? 0) + 1);
       return { target, permit };
     }
     skips.push({ target, reason: permit.obstacle, until: permit.until, source: permit.source });
   }
   noteSkips(progress, plan, skips, null);
-  const exhausted = untried === 0 && plan.candidates.length > 0;
+  const exhausted = untried === 0 && again;
   return { plan, skips, exhausted, retryAt: earliest(skips), queue: null };
+}
+
+/** Why the plan's other targets are out; `busy` is one that was tried and could be tried again but for its slots. */
+function passedOver(progress: Progress, { skips: planned }: Plan): { skips: Skip[]; busy: boolean } {
+  const skips: Skip[] = [];
+  let busy = false;
+  for (const skip of planned) {
+    const { target, until } = skip;
+    // What will not be asked any more is not waited for.
+    if (!isLeft(progress, target.id)) continue;
+    if (isTooSmall(target, progress.largerThan)) skips.push(tooSmall(target));
+    // That its slots are taken just now does not say that it is not to be tried again.
+    else if (until === null && progress.tried.has(target.id)) busy = true;
+    else skips.push(skip);
+  }
+  return { skips, busy };
+}
+
+function tooSmall(target: Target): Skip {
+  return { target, reason: 'context_too_small', until: null, source: null };
+}
+
+/** Milliseconds that every tried target asks for at least before it is tried again. */
+export function askedToWait(progress: Progress, now: number): number {
+  const left = [...progress.tried].filter((id) => isLeft(progress, id));
+  return Math.max(0, Math.min(...left.map((id) => progress.askedUntil.get(id) ?? now)) - now);
+}
+
+/** Tried targets may be tried again at `at`, but for those that asked for longer. */
+export function beginRound({ tried, askedUntil }: Progress, at: number): void {
+  for (const id of [...tried]) if ((askedUntil.get(id) ?? at) <= at) tried.delete(id);
+}
+
+function isLeft({ sends, retries }: Progress, id: string): boolean {
+  return (sends.get(id) ?? 0) <= retries;
+}
+
+/** The target was not really tried: it may be picked again as if it had not been. */
+export function untry({ tried, sends }: Progress, { id }: Target): void {
+  tried.delete(id);
+  sends.set(id, Math.max(0, (sends.get(id) ?? 0) - 1));
 }
 
 /** What `pick` would find, without taking anything. */
 export function look(router: Router, { entry, facts }: Progress, now: number): Refused {
   const plan = router.plan(entry, facts, now);
   return { plan, skips: plan.skips, exhausted: false, retryAt: earliest(plan.skips), queue: null };
+}
+
+/**
+ * What the exchange can wait for, as a name: only those that wait for the same stand in one line, because nobody is to
+ * wait behind a request that has no use for what is free.
+ */
+export function lane(router: Router, progress: Progress, now: number): string {
+  const { entry, facts, tried, largerThan } = progress;
+  const out = new Set<Target>();
+  for (const { target, reason } of router.plan(entry, facts, now).skips) {
+    if (isLasting(reason)) out.add(target);
+  }
+  const left = entry.targets.filter(
+    (target) =>
+      !out.has(target) &&
+      !tried.has(target.id) &&
+      isLeft(progress, target.id) &&
+      !isTooSmall(target, largerThan),
+  );
+  return [facts.endpoint, ...left.map(({ id }) => id)].join(' ');
 }
 
 function noteChoice(exchange: Exchange, plan: Plan): void {

@@ -24,7 +24,10 @@ export function finalAnswer(
   if (failure.kind === 'broken') throw brokenError(exchange, target, failure);
   const { status, body } = failure;
   // Not what an error inside a 200 says of itself.
-  const sent = exchange.attempts.findLast(({ decision }) => decision === 'sent');
+  const sent = exchange.attempts.findLast(
+    ({ decision, provider, model }) =>
+      decision === 'sent' && provider === target.provider.name && model === target.model,
+  );
   exchange.upstreamStatus = sent?.status ?? status;
   exchange.errorCode = hideSecret(upstreamCode(body) ?? `http_${status}`, target.provider).slice(0, 100);
   exchange.errorMessage = hideSecret(upstreamMessage(body), target.provider).slice(0, 500);
@@ -111,6 +114,11 @@ const lasting: ReadonlySet<string> = new Set([
   'limit_too_small',
 ]);
 const UNKNOWN_RESET_MS = 1_000;
+
+/** Whether the reason holds for the request whenever it comes. */
+export function isLasting(reason: string): boolean {
+  return lasting.has(reason);
+}
 
 /** Whether one of the targets may be free for the request some time, if it waits. */
 export function isPassing({ skips }: Refused): boolean {

@@ -1,18 +1,24 @@
 import type { Config, ProviderConfig } from '../config.js';
-import { type Exchange, sinceStart } from '../exchange.js';
 import type { Router } from '../routing/router.js';
-import { recordedModel, type Target } from '../routing/table.js';
+import { recordedModel } from '../routing/table.js';
 import type { Answer } from './answer.js';
-import type { Won } from './attempt.js';
-import { backoff } from './backoff.js';
-import { type Control, createControl } from './control.js';
-import { look, needsOf, type Picked, type Progress, pick, startProgress } from './dispatch.js';
+import { attended } from './attended.js';
+import { backoff, pause } from './backoff.js';
+import {
+  askedToWait,
+  beginRound,
+  lane,
+  look,
+  type Picked,
+  type Progress,
+  pick,
+  startProgress,
+} from './dispatch.js';
 import { cancelledError, finalAnswer, nothingAvailable } from './final.js';
 import { createHedge } from './hedge.js';
 import type { Job } from './job.js';
 import { createLine, type Find, type QueueRow } from './line.js';
 import { race } from './race.js';
-import { readCooldown } from './rate-limit/read.js';
 import { createSender, type Failed, type Tried } from './send.js';
 
 export type { Job } from './job.js';
@@ -50,29 +56,39 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
     const find: Find = {
       pick: () => pick(router, progress, Date.now()),
       look: () => look(router, progress, Date.now()),
+      lane: () => lane(router, progress, Date.now()),
     };
     let last: Failed | null = null;
     for (let round = 0; ; ) {
+      // Who has left takes no place in a line: nobody would tell it to go.
+      if (exchange.cancelled !== null) throw cancelledError(exchange);
       const found = await line.next(exchange, resolution.route, find);
+      if (exchange.cancelled !== null) {
+        if ('permit' in found) giveBack(found);
+        throw cancelledError(exchange);
+      }
       if ('permit' in found) {
         const tried = await attempts(job, progress, found);
         if ('answer' in tried) return tried.answer;
-        last = tried;
-        if (tried.action === 'stop') break;
+        if (tried.action === 'stop') {
+          last = tried;
+          break;
+        }
+        // That says nothing of the request itself, which is to be asked again without them.
+        if (tried.action !== 'without_stream_options') last = tried;
         continue;
       }
-      if (exchange.cancelled !== null) throw cancelledError(exchange);
-      if (last === null) throw nothingAvailable(found, Date.now());
-      const ms = found.exhausted && round < retries ? backoff(round, askedToWait(last), Math.random()) : null;
+      const now = Date.now();
+      if (last === null) throw nothingAvailable(found, now);
+      const ms = found.exhausted && round < retries ? pauseMs(progress, round, now) : null;
       if (ms === null) break;
       round++;
       await pause(exchange, ms);
-      progress.tried.clear();
+      beginRound(progress, now + ms);
     }
     exchange.provider = last.target.provider.name;
     exchange.model = recordedModel(last.target);
-    const { targets } = resolution;
-    return finalAnswer(exchange, last.target, last.failure, () => resetMs(targets, job));
+    return finalAnswer(exchange, last.target, last.failure, () => resetMs(progress));
   }
 
   /**
@@ -81,6 +97,7 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
    */
   async function pass(job: Job): Promise<Answer> {
     const { exchange } = job;
+    if (exchange.cancelled !== null) throw cancelledError(exchange);
     const [target] = job.resolution.targets;
     if (target === undefined) throw new Error('There is no provider to pass this request on to.');
     const tried = await attended(exchange, (control) => sender.pass(job, target, control()));
@@ -96,22 +113,31 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
       const trying = start(first);
       if (delay === null) return trying;
       return race(trying, delay, () => {
-        const second = hedge.isAllowed(progress) ? pick(router, progress, Date.now(), first.target) : null;
-        if (second === null || !('permit' in second)) return null;
+        // Who has left, while the answer is read on for the record, is in no hurry.
+        if (job.exchange.cancelled !== null || !hedge.isAllowed(progress)) return null;
+        const second = pick(router, progress, Date.now(), first.target);
+        if (!('permit' in second)) return null;
         hedge.spend(progress);
         return start(second);
       });
     });
   }
 
+  function giveBack({ target, permit }: Picked): void {
+    permit.release(Date.now());
+    line.poke(target.provider.name);
+  }
+
   function retriesOf({ resolution: { route } }: Job): number {
     return (route === null ? undefined : config.routes[route]?.retries) ?? config.retries;
   }
 
-  function resetMs(targets: readonly Target[], { facts }: Job): number | null {
+  /** What the request may never use, by its policy or its size, says nothing about when to come back. */
+  function resetMs(progress: Progress): number | null {
     const now = Date.now();
-    const reset = router.availability.earliest(targets, now, needsOf(facts));
-    return reset === null ? null : reset - now;
+    const { plan, retryAt } = look(router, progress, now);
+    if (plan.candidates.length > 0) return 0;
+    return retryAt === null ? null : retryAt - now;
   }
 
   return {
@@ -125,58 +151,6 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
   };
 }
 
-/**
- * Runs tries that end with the exchange when that is cancelled, each with a control of its own. What answered is
- * accepted, the others are stopped.
- */
-async function attended(exchange: Exchange, run: (control: () => Control) => Promise<Tried>): Promise<Tried> {
-  const controls: Control[] = [];
-  const startedUs = sinceStart(exchange);
-  exchange.onCancel = () => {
-    for (const control of controls) control.stop?.();
-  };
-  const tried = await run(() => {
-    const control = createControl();
-    controls.push(control);
-    return control;
-  });
-  exchange.upstreamUs += sinceStart(exchange) - startedUs;
-  if ('failure' in tried) {
-    exchange.onCancel = null;
-    return tried;
-  }
-  for (const control of controls) if (control !== tried.control) stop(control);
-  take(exchange, tried);
-  return tried;
-}
-
-function take(exchange: Exchange, won: Won): void {
-  // What is whole needs no more watching; a stream does until it ends, and then says so itself.
-  if (Buffer.isBuffer(won.answer.body)) exchange.onCancel = null;
-  won.accept();
-}
-
-function stop(control: Control): void {
-  control.lost = true;
-  control.stop?.();
-}
-
-/** Milliseconds that the target asks for, if it does. */
-function askedToWait({ failure, target }: Failed): number | null {
-  if (failure.kind !== 'answer') return null;
-  return readCooldown(target.provider.type, failure.headers, failure.body, Date.now())?.forMs ?? null;
-}
-
-/** Waits, unless the exchange is told to stop. */
-function pause(exchange: Exchange, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(go, ms);
-    exchange.onCancel = go;
-
-    function go(): void {
-      clearTimeout(timer);
-      exchange.onCancel = null;
-      resolve();
-    }
-  });
+function pauseMs(progress: Progress, round: number, now: number): number | null {
+  return backoff(round, askedToWait(progress, now), Math.random());
 }

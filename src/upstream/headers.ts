@@ -7,6 +7,7 @@ type Headers = Record<string, string | string[] | undefined>;
 /** RFC 9110, 7.6.1, with the older names still in use. */
 const hopByHop = [
   'connection',
+  'http2-settings',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
@@ -64,6 +65,41 @@ const notForClient = new Set([
 ]);
 const notForClientPrefixes = ['x-gateway-', 'access-control-'];
 
+/**
+ * Of these the first counts when an upstream sends one twice: over HTTP/2 Node throws at the repeated ones, where nobody
+ * could catch it (`kSingleValueHeaders` in its lib/internal/http2/util.js, without what goes to no client anyway).
+ */
+const single = new Set([
+  'age',
+  'authorization',
+  'content-disposition',
+  'content-language',
+  'content-location',
+  'content-md5',
+  'content-range',
+  'content-type',
+  'dnt',
+  'etag',
+  'expires',
+  'from',
+  'host',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'last-modified',
+  'location',
+  'max-forwards',
+  'range',
+  'referer',
+  'retry-after',
+  'tk',
+  'upgrade-insecure-requests',
+  'user-agent',
+  'x-content-type-options',
+]);
+
 /** What Node refuses to send in a header value (RFC 9110, 5.5). */
 const unsendable = /[^\t\x20-\x7e\x80-\xff]/;
 
@@ -110,7 +146,7 @@ export function responseHeaders(
     if (value === undefined || notForClient.has(name) || named.has(name)) continue;
     if (hasPrefix(name, notForClientPrefixes) || unsendable.test(String(value))) continue;
     if (hasSecret(String(value), provider)) continue;
-    headers[name] = value;
+    headers[name] = Array.isArray(value) && single.has(name) ? (value[0] ?? '') : value;
   }
   return headers;
 }

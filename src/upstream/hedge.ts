@@ -20,6 +20,7 @@ export interface Hedge {
 /** Hedging as the routes are configured: each earns its `maxShare` with every request, and spends 1 on a second one. */
 export function createHedge(routes: Config['routes'], { learned }: Pick<Router, 'learned'>): Hedge {
   const credit = new Map<string, number>();
+  const counted = new WeakSet<Progress>();
 
   function delay({ delay: fixed }: HedgeConfig, { facts }: Progress, first: Target): number | null {
     return fixed === 'p95' ? learned.speeds.percentile95(speedKind(facts), first.id) : fixed;
@@ -30,7 +31,11 @@ export function createHedge(routes: Config['routes'], { learned }: Pick<Router, 
       const { route } = progress.entry;
       const hedge = route === null ? null : (routes[route]?.hedge ?? null);
       if (route === null || hedge === null || progress.entry.targets.length < 2) return null;
-      credit.set(route, Math.min(BURST, (credit.get(route) ?? 0) + hedge.maxShare));
+      // An exchange that goes on to its next target is no further request.
+      if (!counted.has(progress)) {
+        counted.add(progress);
+        credit.set(route, Math.min(BURST, (credit.get(route) ?? 0) + hedge.maxShare));
+      }
       return delay(hedge, progress, first);
     },
     // Sums of shares are never quite whole.

@@ -12,10 +12,12 @@ export function expectedForm(
   { endpoint, streaming }: Pick<Work, 'endpoint' | 'streaming'>,
   response: UpstreamResponse,
 ): Form {
+  // What is beyond 599 is no HTTP.
+  if (response.status >= 600) return 'nonsense';
   const type = mediaType(response);
   const isEvents = type === 'text/event-stream';
   if (endpoint.answer === 'any') return isEvents && response.status < 300 ? 'events' : 'bytes';
-  // Redirects are not followed, and what is beyond 599 is no HTTP.
+  // Redirects are not followed.
   if (response.status >= 300) return 'whole';
   if (isEvents) return streaming ? 'events' : 'nonsense';
   // It may still be JSON with an error in it.
@@ -25,7 +27,8 @@ export function expectedForm(
 
 /** The content type in lower case, without parameters; empty when there is none. */
 export function mediaType({ headers }: Pick<UpstreamResponse, 'headers'>): string {
-  const type = headers['content-type'];
+  const given = headers['content-type'];
+  const type = Array.isArray(given) ? given[0] : given;
   return typeof type === 'string' ? (type.split(';', 1)[0] ?? '').trim().toLowerCase() : '';
 }
 

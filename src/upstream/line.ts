@@ -10,6 +10,8 @@ export interface Find {
   pick(): Picked | Refused;
   /** Takes nothing: why there is none. */
   look(): Refused;
+  /** Takes nothing: a name for what can be waited for. */
+  lane(): string;
 }
 
 /** The queues of the routes that have one. */
@@ -30,13 +32,16 @@ export interface QueueRow {
   max_wait_ms: number;
 }
 
-/** Requests of a route with a queue wait for its targets in the order they came. */
+/**
+ * Requests of a route with a queue wait for its targets in the order they came: those that can use the same ones in one
+ * lane, so that nobody waits behind a request that has no use for what is free.
+ */
 export function createLine(routes: Config['routes']): Line {
-  const queues = new Map<string, Queue>();
-  const byProvider = new Map<string, Set<Queue>>();
+  const queues = new Map<string, Lanes>();
+  const byProvider = new Map<string, Set<Lanes>>();
   for (const { name, queue: options, targets } of Object.values(routes)) {
     if (options === null) continue;
-    const queue = createQueue({ maxSize: options.maxSize, maxWaitMs: options.maxWait });
+    const queue = createLanes({ maxSize: options.maxSize, maxWaitMs: options.maxWait });
     queues.set(name, queue);
     for (const target of targets) {
       const provider = target.slice(0, target.indexOf('/'));
@@ -45,9 +50,10 @@ export function createLine(routes: Config['routes']): Line {
     }
   }
 
-  async function wait(queue: Queue, exchange: Exchange, { pick, look }: Find) {
+  async function wait(queue: Lanes, exchange: Exchange, { pick, look, lane }: Find) {
     let last: Refused | null = null;
-    const ticket = queue.enter<Picked | Refused>(
+    const name = lane();
+    const ticket = queue.open(name).enter<Picked | Refused>(
       () => {
         const found = pick();
         if ('permit' in found) return { value: found };
@@ -58,7 +64,7 @@ export function createLine(routes: Config['routes']): Line {
       (exchange.queueUs ?? 0) / 1000,
     );
     exchange.onCancel = ticket.cancel;
-    const queued = await ticket.result;
+    const queued = await ticket.result.finally(() => queue.leave(name));
     exchange.onCancel = null;
     exchange.queueUs = (exchange.queueUs ?? 0) + Math.round(queued.waitedMs * 1000);
     if (queued.outcome === 'served') return queued.value;
@@ -76,10 +82,53 @@ export function createLine(routes: Config['routes']): Line {
     rows: () =>
       [...queues].map(([route, { size }]) => {
         const { maxSize, maxWait } = routes[route]?.queue ?? { maxSize: 0, maxWait: 0 };
-        return { route, waiting: size, max_size: maxSize, max_wait_ms: maxWait };
+        return { route, waiting: size(), max_size: maxSize, max_wait_ms: maxWait };
       }),
     close() {
       for (const queue of queues.values()) queue.close();
+    },
+  };
+}
+
+/** The queue of a route, as one for each thing that is waited for. */
+interface Lanes {
+  size(): number;
+  open(name: string): Queue;
+  /** Forgets a lane in which nobody is left. */
+  leave(name: string): void;
+  poke(): void;
+  close(): void;
+}
+
+function createLanes(options: { maxSize: number; maxWaitMs: number }): Lanes {
+  const lanes = new Map<string, Queue>();
+  let closed = false;
+
+  function size(): number {
+    let sum = 0;
+    for (const lane of lanes.values()) sum += lane.size;
+    return sum;
+  }
+
+  function make(name: string): Queue {
+    const lane: Queue = createQueue({ ...options, elsewhere: () => size() - lane.size });
+    lanes.set(name, lane);
+    if (closed) lane.close();
+    return lane;
+  }
+
+  return {
+    size,
+    open: (name) => lanes.get(name) ?? make(name),
+    leave(name) {
+      if (lanes.get(name)?.size === 0) lanes.delete(name);
+    },
+    poke() {
+      for (const lane of lanes.values()) lane.poke();
+    },
+    close() {
+      closed = true;
+      for (const lane of lanes.values()) lane.close();
     },
   };
 }

@@ -59,7 +59,8 @@ export function connectTo(provider: ProviderConfig): Connection {
         // Not an option of undici's: `dispatch` reads it.
         ...{ onSent: request.onSent },
       });
-      return unpacked({ status: statusCode, headers, body });
+      const response = { status: statusCode, headers, body };
+      return hasBody(request.method, statusCode) ? unpacked(response) : withoutBody(response);
     },
     // Every exchange is settled by now: what is still open belongs to nobody.
     close: () => pool.destroy(),
@@ -83,10 +84,22 @@ function echoOptions(echo: EchoConfig): EchoOptions {
   return { ...echo, retryAfter: retryAfter === null ? null : Math.ceil(retryAfter / 1000) };
 }
 
+function hasBody(method: string, status: number): boolean {
+  return method !== 'HEAD' && status !== 204 && status !== 304;
+}
+
+/** Its headers may say all the same how long a body would be, which undici misses, and how it would be encoded. */
+function withoutBody(response: UpstreamResponse): UpstreamResponse {
+  response.body.on('error', () => {}).resume();
+  return { ...response, body: Readable.from([]) };
+}
+
 /** An upstream that compresses although it was asked not to. */
 function unpacked(response: UpstreamResponse): UpstreamResponse {
   const encoding = response.headers['content-encoding'];
-  if (encoding === undefined || encoding === 'identity') return response;
+  if (encoding === undefined || encoding === 'identity' || response.headers['content-length'] === '0') {
+    return response;
+  }
   const decoder = decoderFor(String(encoding));
   if (decoder === null) {
     // Destroying an unread body raises an error on it, which without a listener would end the process.

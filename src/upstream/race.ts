@@ -15,11 +15,15 @@ export async function race(
   return other === null ? first : firstAnswer([first, other]);
 }
 
-/** The first that answers, else the last failure. An answer that comes too late is discarded. */
+/**
+ * The first that answers, else the last failure, but for one that another target would not mend. An answer that comes
+ * too late is discarded.
+ */
 function firstAnswer(tries: readonly Promise<Tried>[]): Promise<Tried> {
   return new Promise((resolve, reject) => {
     let left = tries.length;
     let won = false;
+    let final: Tried | null = null;
     for (const tried of tries) tried.then(take, reject);
 
     function take(result: Tried): void {
@@ -28,7 +32,10 @@ function firstAnswer(tries: readonly Promise<Tried>[]): Promise<Tried> {
         if (won) result.discard();
         won = true;
         resolve(result);
-      } else if (left === 0) resolve(result);
+        return;
+      }
+      if (result.action === 'stop') final = result;
+      if (left === 0) resolve(final ?? result);
     }
   });
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { UnreadableAnswer } from './failure.js';
 
 /** All bytes of a body. Rejects when it breaks off, ends early, or is longer than `limit` bytes. */
 export function readAll(body: Readable, limit: number, onRead?: () => void): Promise<Buffer> {
@@ -8,8 +9,8 @@ export function readAll(body: Readable, limit: number, onRead?: () => void): Pro
     body.on('data', (chunk: Buffer) => {
       onRead?.();
       length += chunk.length;
-      if (length > limit) body.destroy(new Error(`The upstream's answer is larger than ${limit} bytes.`));
-      else chunks.push(chunk);
+      if (length <= limit) chunks.push(chunk);
+      else body.destroy(new UnreadableAnswer(`The upstream's answer is larger than ${limit} bytes.`));
     });
     body.on('end', () =>
       resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),

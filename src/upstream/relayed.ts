@@ -1,10 +1,10 @@
-import { errorBody } from '../errors.js';
+import { errorBody, GatewayError } from '../errors.js';
 import { type Attempt, type EndReason, sinceStart } from '../exchange.js';
 import { createByteTap } from '../stream/byte-tap.js';
 import { createRelay, type Relay, type RelayEnd } from '../stream/relay.js';
 import { createTap } from '../stream/tap.js';
 import { noteCommit, noteStream } from './account.js';
-import type { Work } from './attempt.js';
+import { capturedBy, dropOthers, type Work } from './attempt.js';
 import { isJson, mediaType } from './kind.js';
 import { withoutSecret } from './secret.js';
 import type { Timers } from './timers.js';
@@ -31,18 +31,24 @@ export function openRelay(
   const tap =
     form === 'events'
       ? createTap({ stripUsage: work.stripUsage, json: isKnown })
-      : createByteTap({ json: isJson(mediaType(response)) });
+      : createByteTap({ json: isJson(mediaType(response)), holdLast: exchange.seal !== null });
+  const capture = capturedBy(work);
+  if (form === 'events') capture?.restart('events');
   let lastUs: number | null = null;
   let largestGapUs: number | null = null;
   let written = 0;
   let accepted = false;
   let over: RelayEnd | null = null;
+  let onAccept = (): void => {};
   const relay = createRelay(response.body, {
     tap,
     timers,
     mustSayEnd: form === 'events' && isKnown,
     drainBytes: work.drain?.bytes ?? null,
-    onRead() {
+    seal:
+      exchange.seal === null ? null : () => whenAccepted().then(() => exchange.seal?.(response.status, null)),
+    onRead(chunk) {
+      if (form === 'events') capture?.piece(chunk);
       const now = sinceStart(exchange);
       if (lastUs !== null) largestGapUs = Math.max(largestGapUs ?? 0, now - lastUs);
       lastUs = now;
@@ -67,16 +73,32 @@ export function openRelay(
       if (form === 'events' && accepted) exchange.delivered = true;
     },
     shownError: (bytes) => withoutSecret(bytes, work.target.provider),
+    failure: (endReason, message) =>
+      new GatewayError(codeFor(endReason), brokeOff(endReason, work.target.provider.name), {
+        endReason,
+        cause: new Error(message),
+      }),
     errorEvent: (endReason) => (form === 'events' ? errorEvent(endReason, work.target.provider.name) : null),
   });
 
   function accept(): void {
     accepted = true;
+    dropOthers(work);
     exchange.streaming = form === 'events';
-    exchange.bytesOut = written === 0 ? exchange.bytesOut : (exchange.bytesOut ?? 0) + written;
+    // What a header says of the length need not be sent: the answer to a HEAD has a length and no bytes.
+    exchange.bytesOut = (exchange.bytesOut ?? 0) + written;
     // A short answer is over already, and its end stands before its beginning.
     if (over !== null) conclude(over);
     noteCommit(work, record);
+    onAccept();
+  }
+
+  /** A short answer is over before it is taken; only then its record is complete. */
+  function whenAccepted(): Promise<void> {
+    if (accepted) return Promise.resolve();
+    return new Promise((resolve) => {
+      onAccept = resolve;
+    });
   }
 
   function conclude(end: RelayEnd): void {
@@ -100,11 +122,13 @@ export function openRelay(
 
 /** What the transport said is for the record; it may name addresses of the operator's network. */
 function errorEvent(endReason: EndReason, provider: string): string {
-  const message =
-    endReason === 'shutdown'
-      ? 'The gateway is shutting down.'
-      : `The provider "${provider}" broke off its answer (${endReason.replaceAll('_', ' ')}).`;
-  return `data: ${JSON.stringify(errorBody(codeFor(endReason), message))}\n\n`;
+  return `data: ${JSON.stringify(errorBody(codeFor(endReason), brokeOff(endReason, provider)))}\n\n`;
+}
+
+function brokeOff(endReason: EndReason, provider: string): string {
+  return endReason === 'shutdown'
+    ? 'The gateway is shutting down.'
+    : `The provider "${provider}" broke off its answer (${endReason.replaceAll('_', ' ')}).`;
 }
 
 function codeFor(endReason: EndReason) {

@@ -1,7 +1,9 @@
 import type { Permit } from '../routing/availability.js';
 import type { Observer, Sent } from '../routing/observe.js';
+import type { Quota } from '../routing/quota.js';
 import { totalTokens, type Usage } from '../stream/usage.js';
-import { readQuotas } from './rate-limit/read.js';
+import type { ProviderType } from './presets.js';
+import { readCooldown, readQuotas } from './rate-limit/read.js';
 import type { UpstreamResponse } from './transport.js';
 
 /** Tells the routing what becomes of one try. */
@@ -9,7 +11,7 @@ export interface Report {
   /** The request goes on the wire. */
   sent(): void;
   /** The head of an answer is there, whatever its status. */
-  answered(headers: UpstreamResponse['headers']): void;
+  answered(response: Pick<UpstreamResponse, 'status' | 'headers'>): void;
   firstContent(): void;
   /** The whole answer was taken; `usage` is what the provider reported, if it did. Only the first ending counts. */
   succeeded(usage: Usage | null): void;
@@ -35,7 +37,7 @@ export function createReport(permit: Permit, observe: Observer, sent: Sent, free
 
   return {
     sent: () => permit.sent(Date.now()),
-    answered: (headers) => permit.learn(readQuotas(type, headers, Date.now()), 'target'),
+    answered: (response) => permit.learn(quotasOf(type, response, Date.now()), 'target'),
     firstContent() {
       const now = Date.now();
       observe.firstContent(sent, now - startedAt, now);
@@ -49,6 +51,24 @@ export function createReport(permit: Permit, observe: Observer, sent: Sent, free
     },
     ended: () => void end('neutral', null),
   };
+}
+
+/**
+ * What the answer says is left. A refusal that says when to come back means it: what its other headers say of a longer
+ * window does not hold beyond that moment.
+ */
+function quotasOf(
+  type: ProviderType,
+  { status, headers }: Pick<UpstreamResponse, 'status' | 'headers'>,
+  now: number,
+): readonly Quota[] {
+  const quotas = readQuotas(type, headers, now);
+  const asks = status === 429 && quotas.length > 0 ? readCooldown(type, headers, null, now) : null;
+  if (asks === null || !asks.source.startsWith('retry-after')) return quotas;
+  const until = now + asks.forMs;
+  return quotas.map((quota) =>
+    quota.resetAt !== null && quota.resetAt > until ? { ...quota, resetAt: until } : quota,
+  );
 }
 
 const nothing = (): void => {};

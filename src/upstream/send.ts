@@ -4,12 +4,13 @@ import type { Router } from '../routing/router.js';
 import { recordedModel, type Target } from '../routing/table.js';
 import { attempt, type Won, type Work } from './attempt.js';
 import type { Control } from './control.js';
-import { needsOf, type Picked, type Progress } from './dispatch.js';
+import { needsOf, type Picked, type Progress, untry } from './dispatch.js';
 import type { DrainPolicy } from './drain.js';
 import { classify, type Failure, isTargetFault, upstreamMessage, type Verdict } from './failure.js';
 import { requestHeaders } from './headers.js';
 import type { Job } from './job.js';
 import { type Connection, connectTo } from './pools.js';
+import { readCooldown } from './rate-limit/read.js';
 import { readAll } from './read-all.js';
 import { createReport, noReport, type Report } from './report.js';
 import { hideSecret } from './secret.js';
@@ -58,12 +59,19 @@ export function createSender(
 
   async function send(job: Job, progress: Progress, picked: Picked, control: Control): Promise<Tried> {
     const { name, streamUsage } = picked.target.provider;
-    const streamOptions = job.addStreamUsage && streamUsage && !withoutStreamUsage.has(name);
+    const refused = withoutStreamUsage.has(name) || progress.plain.has(name);
+    const streamOptions = job.addStreamUsage && streamUsage && !refused;
     const tried = await once(job, progress, picked, control, streamOptions);
     if (!('failure' in tried) || tried.action !== 'without_stream_options') return tried;
+    if (job.exchange.cancelled !== null) return tried;
     // The same target, without what the gateway added by itself.
     const permit = availability.reserve(picked.target, Date.now(), needsOf(job.facts));
-    if (!('settle' in permit)) return tried;
+    if (!('settle' in permit)) {
+      // Somebody else has its place now. The caller is not to be refused for what it never asked for.
+      progress.plain.add(name);
+      untry(progress, picked.target);
+      return tried;
+    }
     const again = await once(job, progress, { target: picked.target, permit }, control, false);
     // Only now is it known that the options were the reason, and not a mistake of this caller.
     if ('answer' in again) withoutStreamUsage.add(name);
@@ -87,10 +95,15 @@ export function createSender(
     const { failure } = result;
     const verdict = classify(failure, Date.now(), { streamOptions }, type);
     note(exchange, record, failure, target, control);
+    // Before the permit goes back: who waits for it is picked for in the same breath.
+    block(target, verdict.effect, facts.endpoint);
     if (isTargetFault(failure)) report.failed();
     else report.ended();
-    block(target, verdict.effect, facts.endpoint);
     if (verdict.effect === null) progress.tried.add(target.id);
+    if (failure.kind === 'answer') {
+      const asked = readCooldown(type, failure.headers, failure.body, Date.now());
+      if (asked !== null) progress.askedUntil.set(target.id, Date.now() + asked.forMs);
+    }
     if (verdict.action === 'larger') {
       progress.largerThan = Math.max(progress.largerThan ?? 0, target.declared?.context ?? 0);
     }
@@ -119,6 +132,7 @@ export function createSender(
     return {
       exchange,
       target,
+      targets: job.resolution.targets,
       endpoint,
       streaming,
       send: through,

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { runCli } from './helpers.js';
 
 const config = `
-database: { path: ./elsewhere/ledger.db }
+database: { path: ./elsewhere/ledger.db, retention: { maxSize: 5GB } }
 keys:
   - { name: web, key: "\${WEB_KEY}", routes: [fast] }
   - { name: ops, key: literal-secret-0123456789, scopes: [read] }
@@ -38,7 +38,7 @@ test('check says what a configuration means', async (context) => {
   assert.match(stdout, /groq\/llama, also as small$/m);
   assert.match(stdout, /lab\/<any model>$/m);
   assert.match(stdout, /^keys +web \*\*\* {2}proxy; routes fast\n +ops \*\*\* {2}read$/m);
-  assert.match(stdout, /^database +\/.*\/elsewhere\/ledger\.db$/m);
+  assert.match(stdout, /^database +\/.*\/elsewhere\/ledger\.db; no bodies; at most 5\.0 GB$/m);
   assert.deepEqual(readdirSync(folder), ['llm-gateway.yaml'], 'no database is opened');
 });
 

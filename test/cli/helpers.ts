@@ -2,13 +2,17 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from '../helpers/gateway.js';
 
-const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
-const tsx = import.meta.resolve('tsx');
+const { LLM_GATEWAY_TEST_CLI: built } = process.env;
+/** What was built just now, which starts in a tenth of the time, or the sources. */
+const command =
+  built === undefined
+    ? ['--import', import.meta.resolve('tsx'), fileURLToPath(new URL('../../src/cli.ts', import.meta.url))]
+    : [resolve(built)];
 
 /** A variable of the caller's own must not decide what a test sees. */
 const cleanEnvironment = { PATH: process.env.PATH, HOME: process.env.HOME };
@@ -34,10 +38,10 @@ export interface Cli {
 }
 
 export function startCli(context: TestContext, args: readonly string[], setup: Setup = {}): Cli {
-  const folder = temporaryFolder(context);
+  const folder = temporaryFolder();
   const files = { ...setup.files, ...(setup.config !== undefined && { 'llm-gateway.yaml': setup.config }) };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  const child = spawn(process.execPath, ['--import', tsx, cli, ...args], {
+  const child = spawn(process.execPath, [...command, ...args], {
     cwd: folder,
     env: { ...cleanEnvironment, ...setup.env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -60,10 +64,10 @@ export function startCli(context: TestContext, args: readonly string[], setup: S
     stderr: () => output.stderr,
     ended,
     printed: (pattern) =>
-      new Promise((resolve, reject) => {
+      new Promise((found, reject) => {
         const look = () => {
           const match = pattern.exec(output.stdout);
-          if (match !== null) resolve(match);
+          if (match !== null) found(match);
         };
         child.stdout.on('data', look);
         look();

@@ -51,7 +51,7 @@ test('a missing variable of the environment fails ready() with the path that ask
 });
 
 test('a database that is none fails ready() with a code, and a message that names the path', async (t) => {
-  const path = join(temporaryFolder(t), 'gateway.db');
+  const path = join(temporaryFolder(), 'gateway.db');
   writeFileSync(path, 'This is no database, and it is long enough to be looked at. '.repeat(100));
   const app = createHost(t);
   app.register(gateway, { prefix: '/ai', database: { path }, providers });
@@ -67,7 +67,7 @@ test('a database that is none fails ready() with a code, and a message that name
 
 test('after a failed ready(), the host closes without another error', async (t) => {
   const app = createHost(t);
-  const path = join(temporaryFolder(t), 'gateway.db');
+  const path = join(temporaryFolder(), 'gateway.db');
   app.register(gateway, { prefix: '/ai', database: { path }, providers });
   app.register(async () => {
     throw new Error("the host's own mistake");

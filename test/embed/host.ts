@@ -17,7 +17,7 @@ export interface Parts {
 /** An upstream and a database for one gateway; `prefix` is `/ai`. Everything goes when the test ends. */
 export async function gatewayParts(context: TestContext, script: Script): Promise<Parts> {
   const upstream = await startUpstream(context, script);
-  const path = join(temporaryFolder(context), 'gateway.db');
+  const path = join(temporaryFolder(), 'gateway.db');
   return {
     upstream,
     options: {

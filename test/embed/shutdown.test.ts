@@ -41,7 +41,7 @@ async function runHost(context: TestContext, upstreamUrl: string, database: stri
 
 test('after close() the process exits by itself, prints nothing, and the record is in the database', async (t) => {
   const upstream = await startUpstream(t, sse());
-  const database = join(temporaryFolder(t), 'gateway.db');
+  const database = join(temporaryFolder(), 'gateway.db');
   const { code, stdout, stderr, lingeredMs } = await runHost(t, upstream.url, database);
   assert.deepEqual([code, stderr], [0, '']);
   const [line = '', ...more] = stdout.split('\n');

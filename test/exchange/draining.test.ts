@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import Fastify from 'fastify';
 import gateway from '../../src/index.js';
-import { chat, post, rawPost, readRows, temporaryFolder } from '../helpers/gateway.js';
+import { temporaryFolder } from '../helpers/folder.js';
+import { chat, post, rawPost, readRows } from '../helpers/gateway.js';
 import { chatEvents, startUpstream, withResolvers } from '../helpers/upstream.js';
 
 test('a request that comes during the drain is refused in the words of the gateway, and recorded', async (t) => {
@@ -16,7 +17,7 @@ test('a request that comes during the drain is refused in the words of the gatew
     await more.promise;
     response.end(chatEvents.slice(2).join(''));
   });
-  const database = join(temporaryFolder(t), 'gateway.db');
+  const database = join(temporaryFolder(), 'gateway.db');
   const app = Fastify({ return503OnClosing: false, forceCloseConnections: true });
   t.after(() => app.close());
   const providers = { main: { type: 'openai-compatible' as const, baseUrl: upstream.url } };

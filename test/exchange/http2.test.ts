@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import Fastify from 'fastify';
 import gateway from '../../src/index.js';
-import { chat, readRows, temporaryFolder } from '../helpers/gateway.js';
+import { temporaryFolder } from '../helpers/folder.js';
+import { chat, readRows } from '../helpers/gateway.js';
 import { sse, startUpstream } from '../helpers/upstream.js';
 
 test('a stream over HTTP/2 is relayed and recorded', async (t) => {
   const upstream = await startUpstream(t, sse());
-  const database = join(temporaryFolder(t), 'gateway.db');
+  const database = join(temporaryFolder(), 'gateway.db');
   const app = Fastify({ http2: true });
   t.after(() => app.close());
   const providers = { main: { type: 'openai-compatible' as const, baseUrl: upstream.url } };

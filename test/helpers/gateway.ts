@@ -1,12 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import Fastify, { type FastifyInstance } from 'fastify';
 import gateway, { type GatewayPluginOptions } from '../../src/index.js';
+import { temporaryFolder } from './folder.js';
+
+export { temporaryFolder } from './folder.js';
 
 export type Row = Record<string, string | number | null>;
 
@@ -27,16 +28,9 @@ export interface Setup extends Omit<GatewayPluginOptions, 'prefix'> {
   host?: (app: FastifyInstance) => unknown;
 }
 
-/** A folder that goes when the test ends. */
-export function temporaryFolder(context: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'llm-gateway-'));
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
 export async function startGateway(context: TestContext, setup: Setup): Promise<RunningGateway> {
   const { prefix = '/ai', host, ...options } = setup;
-  const database = join(temporaryFolder(context), 'gateway.db');
+  const database = join(temporaryFolder(), 'gateway.db');
   const app = Fastify({ forceCloseConnections: 'idle' });
   context.after(() => app.close());
   await host?.(app);

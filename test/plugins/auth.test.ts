@@ -6,8 +6,24 @@ import { type Exchange, openExchange } from '../../src/exchange.js';
 import type { GatewayRouteConfig } from '../../src/types.js';
 
 const keys: AuthOptions['keys'] = [
-  { name: 'web', key: 'web-key-0123456789', scopes: ['proxy'], routes: ['fast'], policy: null, limits: null },
-  { name: 'ops', key: 'ops-key-0123456789', scopes: ['read'], routes: null, policy: null, limits: null },
+  {
+    name: 'web',
+    key: 'web-key-0123456789',
+    scopes: ['proxy'],
+    routes: ['fast'],
+    policy: null,
+    limits: null,
+    capture: null,
+  },
+  {
+    name: 'ops',
+    key: 'ops-key-0123456789',
+    scopes: ['read'],
+    routes: null,
+    policy: null,
+    limits: null,
+    capture: null,
+  },
 ];
 
 /** Routes for every scope, each request with an exchange as the exchange plugin would have opened it. */

@@ -22,13 +22,28 @@ async function setUp(t: TestContext, ledger: Partial<LedgerHealth> = {}) {
 }
 
 test('a healthy gateway is alive and ready', async (t) => {
-  const app = await setUp(t, { status: 'ok', queued: 1, written: 2, dropped: 3 });
+  const app = await setUp(t, {
+    queued: 1,
+    written: 2,
+    dropped: 6,
+    shedSuccesses: 3,
+    shedPayloads: 4,
+    unconfirmed: 5,
+  });
   const alive = await app.inject('/health');
   assert.equal(alive.statusCode, 200);
   assert.deepEqual(alive.json(), {
     status: 'ok',
     in_flight: 0,
-    ledger: { status: 'ok', queued: 1, written: 2, dropped: 3 },
+    ledger: {
+      status: 'ok',
+      queued: 1,
+      written: 2,
+      dropped: 6,
+      shed_successes: 3,
+      shed_payloads: 4,
+      unconfirmed: 5,
+    },
   });
   const ready = await app.inject('/ready');
   assert.equal(ready.statusCode, 200);

@@ -173,12 +173,12 @@ test('the models are listed in OpenAI’s shape', async (t) => {
 
 test('one model is found by its id, whatever characters it has', async (t) => {
   const { app } = await setUp(t);
-  for (const id of ['main', 'parrot', 'echo/org/deep:v1.5', 'echo%2Forg%2Fdeep%3Av1.5']) {
+  for (const id of ['main', 'parrot', 'echo', 'echo/org/deep:v1.5', 'echo%2Forg%2Fdeep%3Av1.5']) {
     const response = await app.inject(`/v1/models/${id}`);
     assert.equal(response.statusCode, 200, id);
     assert.equal(response.json().id, decodeURIComponent(id));
   }
-  for (const id of ['unknown', '__proto__', 'echo']) {
+  for (const id of ['unknown', '__proto__', 'ech']) {
     const response = await app.inject(`/v1/models/${id}`);
     assert.equal(response.statusCode, 404, id);
     assert.equal(response.json().error.code, 'model_not_found');

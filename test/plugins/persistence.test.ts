@@ -6,8 +6,8 @@ import { query, settled, temporaryPath } from '../unit/ledger-fixture.js';
 
 const relaxed = { durability: 'relaxed', capture: 'none' } as const;
 
-test('closing the server writes what was recorded', async (t) => {
-  const path = temporaryPath(t);
+test('closing the server writes what was recorded', async () => {
+  const path = temporaryPath();
   const app = Fastify();
   await app.register(persistence, { database: { path, ...relaxed } });
   assert.equal(app.gatewayLedger.path, path);
@@ -16,8 +16,8 @@ test('closing the server writes what was recorded', async (t) => {
   assert.equal(query(path, 'select * from exchanges').length, 1);
 });
 
-test('what other plugins record while they close is written too', async (t) => {
-  const path = temporaryPath(t);
+test('what other plugins record while they close is written too', async () => {
+  const path = temporaryPath();
   const app = Fastify();
   await app.register(persistence, { database: { path, ...relaxed } });
   app.addHook('onClose', async () => app.gatewayLedger.record(settled()));

@@ -26,7 +26,7 @@ interface Setup {
 /** A stream of an HTTP/2 connection to a gateway, on which a chat completion was asked for. */
 async function ask(context: TestContext, { script, hold }: Setup, body: unknown) {
   const upstream = await startUpstream(context, script);
-  const database = join(temporaryFolder(context), 'gateway.db');
+  const database = join(temporaryFolder(), 'gateway.db');
   const arrived = withResolvers();
   const app = Fastify({ http2: true });
   app.addHook('onRequest', async () => {

@@ -8,7 +8,7 @@ import { chat, post, temporaryFolder } from '../helpers/gateway.js';
 import { json, startUpstream } from '../helpers/upstream.js';
 import { assertClean, canary, whole } from './canary.js';
 
-test('no secret is in what is said about a configuration that is wrong', (t) => {
+test('no secret is in what is said about a configuration that is wrong', () => {
   const secret = canary.providerKey;
   const provider = (fields: object) => ({ providers: { main: { type: 'openai-compatible', ...fields } } });
   const wrong: unknown[] = [
@@ -38,7 +38,7 @@ test('no secret is in what is said about a configuration that is wrong', (t) => 
       },
     );
   }
-  const file = join(temporaryFolder(t), 'config.yaml');
+  const file = join(temporaryFolder(), 'config.yaml');
   const texts = [
     `keys:\n  - { name: a, key: ${secret}`,
     `keys:\n  - name: a\n    key: "${secret}\n`,

@@ -80,7 +80,7 @@ async function start(t: TestContext) {
   });
   const first = await startUpstream(t, json());
   const second = await startUpstream(t, json({ data: [{ id: 'found' }], choices: [] }));
-  const folder = temporaryFolder(t);
+  const folder = temporaryFolder();
   process.env.CANARY_KEY = canary.environmentKey;
   t.after(() => delete process.env.CANARY_KEY);
   // A provider for each script, because what one says keeps others from being asked.

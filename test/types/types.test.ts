@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { temporaryFolder } from '../helpers/gateway.js';
+import { temporaryFolder } from '../helpers/folder.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
@@ -25,8 +25,8 @@ test('importing the package types its options, its decorators and its route conf
   assert.equal(await compile('-p', 'test/types/tsconfig.json'), '');
 });
 
-test('so do the declarations that are published', async (t) => {
-  const folder = temporaryFolder(t);
+test('so do the declarations that are published', async () => {
+  const folder = temporaryFolder();
   const modules = join(folder, 'node_modules');
   const installed = join(modules, 'fastify-llm-gateway');
   mkdirSync(installed, { recursive: true });

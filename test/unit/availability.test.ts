@@ -117,20 +117,6 @@ test('a model that is used goes on being known while others are invented', () =>
   assert.equal(store.check(named('lab/used'), 0, chat)?.obstacle, 'breaker_open');
 });
 
-test('the earliest moment is now when one is free, else the first known deadline', () => {
-  const store = storeOf({ limits: { concurrency: 1 } }, other);
-  const all = [named('other/a'), named('other/b')];
-  assert.equal(store.earliest(all, 5, chat), 5);
-  store.block('other/a', 'rate_limited', 100);
-  assert.equal(store.earliest(all, 5, chat), 5);
-  store.block('other/b', 'rate_limited', 50);
-  assert.equal(store.earliest(all, 5, chat), 50);
-  permitFor(store, 'lab/a', 5);
-  assert.equal(store.earliest([a], 5, chat), null, 'nobody knows when a call ends');
-  assert.equal(store.earliest([a, ...all], 5, chat), 50);
-  assert.equal(store.earliest([], 5, chat), null);
-});
-
 test('a provider that is not configured is a mistake of the caller of the store', () => {
   assert.throws(() => storeOf().check(named('nobody/a'), 0, chat), /no provider "nobody"/);
 });

@@ -17,7 +17,15 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
   for (const input of [undefined, null, {}]) {
     assert.deepEqual(plain(parseConfig(input, {})), {
       server: { host: '127.0.0.1', port: 8080 },
-      database: { path: './data/gateway.db', durability: 'relaxed', capture: 'none' },
+      database: {
+        path: './data/gateway.db',
+        durability: 'relaxed',
+        capture: 'none',
+        captureEvents: false,
+        maxPayload: 1_048_576,
+        redact: [],
+        retention: { exchanges: null, payloads: null, maxSize: null },
+      },
       keys: [],
       anonymous: 'loopback',
       providers: {
@@ -57,15 +65,24 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
 test('every key that a user can set arrives in its normalised form', () => {
   const options: GatewayOptions = {
     server: { host: '::', port: 0 },
-    database: { path: ':memory:', durability: 'relaxed', capture: 'none' },
+    database: {
+      path: ':memory:',
+      durability: 'strict',
+      capture: 'errors',
+      captureEvents: true,
+      maxPayload: '64kB',
+      redact: ['messages.*.content'],
+      retention: { exchanges: '90d', payloads: 1000, maxSize: '10GB' },
+    },
     keys: [
       {
         name: 'web',
         key: KEY,
-        scopes: ['proxy', 'read', 'proxy'],
+        scopes: ['proxy', 'read', 'proxy', 'admin'],
         routes: ['fast'],
         policy: 'code',
         limits: { tokensPerHour: 5000, concurrency: 2 },
+        capture: 'all',
       },
       { name: 'ops', key: `${KEY}2` },
     ],
@@ -105,7 +122,7 @@ test('every key that a user can set arrives in its normalised form', () => {
         hedge: { delay: '500ms' },
         retries: 0,
       },
-      other: { targets: ['fake/echo'] },
+      other: { targets: ['fake/echo'], capture: 'none' },
     },
     policies: {
       code: {
@@ -127,7 +144,15 @@ test('every key that a user can set arrives in its normalised form', () => {
   const audio = { audioInput: null, audioOutput: null };
   const nothing = { cachedInput: null, cacheWrite: null, reasoning: null, ...audio, tiers: [] };
   assert.deepEqual(config.server, { host: '::', port: 0 });
-  assert.deepEqual(config.database, { path: ':memory:', durability: 'relaxed', capture: 'none' });
+  assert.deepEqual(config.database, {
+    path: ':memory:',
+    durability: 'strict',
+    capture: 'errors',
+    captureEvents: true,
+    maxPayload: 64_000,
+    redact: ['messages.*.content'],
+    retention: { exchanges: 7_776_000_000, payloads: 1000, maxSize: 10_000_000_000 },
+  });
   const limits = {
     requestsPerMinute: null,
     tokensPerMinute: null,
@@ -138,8 +163,24 @@ test('every key that a user can set arrives in its normalised form', () => {
     concurrency: 2,
   };
   assert.deepEqual(config.keys, [
-    { name: 'web', key: KEY, scopes: ['proxy', 'read'], routes: ['fast'], policy: 'code', limits },
-    { name: 'ops', key: `${KEY}2`, scopes: ['proxy'], routes: null, policy: null, limits: null },
+    {
+      name: 'web',
+      key: KEY,
+      scopes: ['proxy', 'read', 'admin'],
+      routes: ['fast'],
+      policy: 'code',
+      limits,
+      capture: 'all',
+    },
+    {
+      name: 'ops',
+      key: `${KEY}2`,
+      scopes: ['proxy'],
+      routes: null,
+      policy: null,
+      limits: null,
+      capture: null,
+    },
   ]);
   assert.equal(config.anonymous, 'anywhere');
   assert.deepEqual(plain(config.providers.lab), {
@@ -200,6 +241,7 @@ test('every key that a user can set arrives in its normalised form', () => {
       queue: { maxWait: 5000, maxSize: 100 },
       hedge: { delay: 500, maxShare: 0.1 },
       retries: 0,
+      capture: null,
     },
     other: {
       name: 'other',
@@ -211,6 +253,7 @@ test('every key that a user can set arrives in its normalised form', () => {
       queue: null,
       hedge: null,
       retries: null,
+      capture: 'none',
     },
   });
   assert.deepEqual(plain(config.policies), {

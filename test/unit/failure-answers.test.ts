@@ -44,6 +44,7 @@ async function fail(asked: Asked, send: () => Promise<UpstreamResponse>): Promis
     {
       exchange,
       target,
+      targets: [target],
       endpoint,
       streaming: asked === 'stream',
       send,

@@ -3,7 +3,15 @@ import { test } from 'node:test';
 import { createKeyring } from '../../src/keyring.js';
 
 const keyring = createKeyring([
-  { name: 'web', key: 'sk-web-0123456789', scopes: ['proxy'], routes: ['fast'], policy: null, limits: null },
+  {
+    name: 'web',
+    key: 'sk-web-0123456789',
+    scopes: ['proxy'],
+    routes: ['fast'],
+    policy: null,
+    limits: null,
+    capture: null,
+  },
   {
     name: 'ops',
     key: 'sk-ops-0123456789',
@@ -11,6 +19,7 @@ const keyring = createKeyring([
     routes: null,
     policy: null,
     limits: null,
+    capture: null,
   },
 ]);
 
@@ -37,7 +46,7 @@ test('anything else finds nobody', () => {
 
 test('a key bound to no route at all is bound nevertheless', () => {
   const bound = createKeyring([
-    { name: 'none', key: 'k', scopes: [], routes: [], policy: null, limits: null },
+    { name: 'none', key: 'k', scopes: [], routes: [], policy: null, limits: null, capture: null },
   ]);
   assert.equal(bound.find('k')?.routes?.size, 0);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createBoundedMap } from '../../src/routing/learned/bounded.js';
+import { createSpeeds } from '../../src/routing/learned/speeds.js';
 import { facts, models, routerFor, run, targetOf, usage } from './routing-fixture.js';
 
 test('a full memory forgets what was set longest ago', () => {
@@ -29,4 +30,12 @@ test('a policy that spreads requests works for a model that several providers ha
   const entry = router.resolve('a', null);
   assert.deepEqual([entry.name, entry.route, models(entry.targets)], ['a', null, ['a']]);
   assert.deepEqual(run(router, 'a', 2, facts('', { policy: 'spread' })), ['a', 'a']);
+});
+
+test('a target that answered within a millisecond is no longer one to be tried first', () => {
+  const speeds = createSpeeds();
+  speeds.asked('chat', 'a/m', 1000);
+  speeds.answered('chat', 'a/m', 0, 1000);
+  const expected = speeds.expected('chat', 1000);
+  assert.ok(expected('a/m') > expected('b/m'), 'the other one was never asked');
 });

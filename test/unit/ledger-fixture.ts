@@ -1,31 +1,28 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import SQLite from 'better-sqlite3';
 import { v7 as uuidv7 } from 'uuid';
-import { type LedgerLogger, type LedgerOptions, openLedger } from '../../src/db/ledger.js';
+import { type LedgerHealth, type LedgerLogger, type LedgerOptions, openLedger } from '../../src/db/ledger.js';
 import { type Attempt, type Exchange, openExchange } from '../../src/exchange.js';
 import type { Usage } from '../../src/stream/usage.js';
+import { temporaryFolder } from '../helpers/folder.js';
 
-/** A database path in a folder that goes away with the test. */
-export function temporaryPath(t: TestContext, name = 'gateway.db'): string {
-  const folder = mkdtempSync(join(tmpdir(), 'ledger-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return join(folder, name);
+/** A database path in a folder of its own. */
+export function temporaryPath(name = 'gateway.db'): string {
+  return join(temporaryFolder(), name);
 }
 
 /** A ledger that the test closes. */
 export function temporaryLedger(t: TestContext, options: Partial<LedgerOptions> = {}) {
-  const path = options.path ?? temporaryPath(t);
-  const ledger = openLedger({ closeWithin: 0, ...options, path });
+  const path = options.path ?? temporaryPath();
+  const ledger = openLedger({ ...options, path });
   t.after(() => ledger.close());
   return ledger;
 }
 
 /** A new ledger that recorded these, written in two parts: `pause` of them, and the rest. */
 export async function recordedInParts(t: TestContext, exchanges: readonly Exchange[], pause: number) {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
   for (const [position, exchange] of exchanges.entries()) {
     if (position === pause) await ledger.flush();
@@ -79,6 +76,30 @@ export function attempt(fields: Partial<Attempt> = {}): Attempt {
     rateLimit: null,
     ...fields,
   };
+}
+
+/** What a ledger says that has nothing to complain about. */
+export function healthy(fields: Partial<LedgerHealth> = {}): LedgerHealth {
+  return {
+    status: 'ok',
+    queued: 0,
+    written: 0,
+    dropped: 0,
+    shedSuccesses: 0,
+    shedPayloads: 0,
+    unconfirmed: 0,
+    error: null,
+    ...fields,
+  };
+}
+
+/** Resolves when `isSo`, which is asked every 5 ms. Fails after ten seconds. */
+export async function until(isSo: () => boolean): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!isSo()) {
+    if (Date.now() > deadline) throw new Error('It did not come true within 10 s.');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 /** Runs one query on a connection of its own, so it sees only what is committed. */

@@ -23,7 +23,7 @@ function refusal(path: string): string {
 }
 
 test('the folder is created, and the file is set up for a writer that never blocks readers', async (t) => {
-  const path = join(temporaryPath(t, 'a'), 'b', 'gateway.db');
+  const path = join(temporaryPath('a'), 'b', 'gateway.db');
   const ledger = temporaryLedger(t, { path });
   assert.equal(ledger.path, path);
   assert.deepEqual(query(path, 'select * from pragma_journal_mode'), [{ journal_mode: 'wal' }]);
@@ -34,8 +34,8 @@ test('a folder that cannot be made is an error, not a hang', { timeout: 10_000 }
   assert.match(refusal('/proc/no-such-process/gateway.db'), /check that its folder exists/);
 });
 
-test('a database is opened again with all it held', async (t) => {
-  const path = temporaryPath(t);
+test('a database is opened again with all it held', async () => {
+  const path = temporaryPath();
   for (let run = 0; run < 2; run += 1) {
     const ledger = openLedger({ path });
     ledger.record(settled({ startedAt: 1000 }));
@@ -47,28 +47,28 @@ test('a database is opened again with all it held', async (t) => {
   ]);
 });
 
-test('a path below a file is refused with advice', (t) => {
-  const file = temporaryPath(t, 'file');
+test('a path below a file is refused with advice', () => {
+  const file = temporaryPath('file');
   writeFileSync(file, '');
   assert.match(refusal(join(file, 'gateway.db')), /may write there/);
 });
 
-test('a folder is refused with advice', (t) => {
-  const path = temporaryPath(t, 'folder');
+test('a folder is refused with advice', () => {
+  const path = temporaryPath('folder');
   mkdirSync(path);
   assert.match(refusal(path), /may write there/);
 });
 
-test('a text file is refused and left as it was', (t) => {
-  const path = temporaryPath(t, 'notes.txt');
+test('a text file is refused and left as it was', () => {
+  const path = temporaryPath('notes.txt');
   const text = 'these are my notes and not a database\n'.repeat(50);
   writeFileSync(path, text);
   assert.match(refusal(path), /no SQLite database/);
   assert.equal(readFileSync(path, 'utf8'), text);
 });
 
-test('a database of another program is refused and left without our tables', (t) => {
-  const path = temporaryPath(t);
+test('a database of another program is refused and left without our tables', () => {
+  const path = temporaryPath();
   const client = new SQLite(path);
   client.exec('create table sessions (token text)');
   client.close();
@@ -78,8 +78,8 @@ test('a database of another program is refused and left without our tables', (t)
   ]);
 });
 
-test('a database of a newer version is refused', async (t) => {
-  const path = temporaryPath(t);
+test('a database of a newer version is refused', async () => {
+  const path = temporaryPath();
   await openLedger({ path }).close();
   const client = new SQLite(path);
   client.exec("insert into gateway_migrations (hash, created_at) values ('later', 99999999999999)");
@@ -88,7 +88,7 @@ test('a database of a newer version is refused', async (t) => {
 });
 
 test('two ledgers on one file add up to the same rollup', async (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const ledgers = [temporaryLedger(t, { path }), temporaryLedger(t, { path })];
   for (let row = 0; row < 20; row += 1) {
     for (const ledger of ledgers) {
@@ -106,7 +106,7 @@ test('two ledgers on one file add up to the same rollup', async (t) => {
 });
 
 test('while one process migrates, no other can', (t) => {
-  const path = temporaryPath(t);
+  const path = temporaryPath();
   const client = new SQLite(path);
   const rivalClient = new SQLite(path, { timeout: 0 });
   t.after(() => {
@@ -135,8 +135,8 @@ test('while one process migrates, no other can', (t) => {
   migrateDatabase(rivalClient);
 });
 
-test('processes that start on one new file at once all open it', async (t) => {
-  const path = temporaryPath(t);
+test('processes that start on one new file at once all open it', async () => {
+  const path = temporaryPath();
   const module = new URL('../../src/db/ledger.ts', import.meta.url).href;
   const script = `
     const { openLedger } = await import(${JSON.stringify(module)});

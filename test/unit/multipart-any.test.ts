@@ -29,10 +29,9 @@ const tricky = fc
   )
   .map((pieces) => pieces.join(''));
 
-/** The rule of RFC 2046, said once more as a regular expression over the whole content between its line breaks. */
+/** What RFC 2046 keeps out of a content, in the readings of all servers: a line that begins like a boundary. */
 function holdsDelimiter(content: string): boolean {
-  const match = new RegExp(`\\r\\n--${B}(--)?[ \\t]*\\r\\n`).exec(`\r\n${content}\r\n--${B}\r\n`);
-  return match?.index !== content.length + 2;
+  return new RegExp(`(^|[\\r\\n])--${B}`).test(content);
 }
 
 const formPart = fc.record({

@@ -14,7 +14,12 @@ const stopped = chunk({}, 'stop');
 const errorEvent = 'data: {"error":{"message":"overloaded","code":"server_error","status":529}}\n\n';
 
 /** A relay over a body that the test writes by hand, and everything the relay told its owner. */
-function setUp({ stripUsage = false, mustSayEnd = true, drainBytes = null as number | null } = {}) {
+function setUp({
+  stripUsage = false,
+  mustSayEnd = true,
+  drainBytes = null as number | null,
+  seal = null as (() => Promise<void>) | null,
+} = {}) {
   const body = new Readable({ read() {} });
   const log: string[] = [];
   const ends: RelayEnd[] = [];
@@ -37,6 +42,8 @@ function setUp({ stripUsage = false, mustSayEnd = true, drainBytes = null as num
     shownError: (bytes: Buffer) => bytes,
     mustSayEnd,
     drainBytes,
+    seal,
+    failure: (_endReason: EndReason, message: string) => new Error(message),
     errorEvent: (endReason: EndReason) => `data: broken off: ${endReason}\n\n`,
   });
   const state = { ready: false };

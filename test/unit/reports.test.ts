@@ -1,14 +1,27 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import SQLite from 'better-sqlite3';
 import fc from 'fast-check';
-import type { Dimension } from '../../src/db/reports.js';
-import { cut } from '../../src/db/totals.js';
-import type { Exchange, Outcome } from '../../src/exchange.js';
-import { attempt, query, recordedInParts, settled, temporaryLedger, usage } from './ledger-fixture.js';
+import type { Counters, Dimension } from '../../src/db/reports.js';
+import { partsOf } from '../../src/db/totals.js';
+import type { EndReason, Exchange, Outcome } from '../../src/exchange.js';
+import { alignWindow } from '../../src/window.js';
+import {
+  attempt,
+  query,
+  recordedInParts,
+  settled,
+  temporaryLedger,
+  temporaryPath,
+  usage,
+} from './ledger-fixture.js';
 
-const HOUR = 3_600_000;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 const START = Date.UTC(2026, 4, 10);
 const all = { since: 0, until: START + 100 * HOUR };
+/** Two hours of it are known to the minute, the rest to the hour. */
+const RECENT = Math.floor(Date.now() / HOUR) * HOUR - 50 * HOUR;
 
 const count = fc.option(fc.nat({ max: 5000 }), { nil: null });
 const name = fc.option(fc.constantFrom('a', 'b', 'a,b', '"'), { nil: null });
@@ -16,14 +29,20 @@ const outcome = fc.constantFrom<Outcome>('ok', 'rejected', 'failed', 'aborted', 
 
 const someExchange = fc
   .record({
-    startedAt: fc.integer({ min: START, max: START + 4 * HOUR }),
+    startedAt: fc.oneof(
+      fc.integer({ min: START, max: START + 4 * HOUR }),
+      fc.integer({ min: RECENT, max: RECENT + 4 * HOUR }),
+    ),
     provider: name,
     model: name,
     route: name,
     key: name,
     outcome,
+    endReason: fc.constantFrom<EndReason>('complete', 'upstream_error', 'client_gone'),
     streaming: fc.boolean(),
     costNano: count,
+    dearestCostNano: count,
+    lastByteUs: count,
     totalUs: count,
     firstContentUs: count,
     bytesIn: count,
@@ -54,93 +73,218 @@ function audioOf(usage: Exchange['usage']): number | null {
   return audioInput === null && audioOutput === null ? null : (audioInput ?? 0) + (audioOutput ?? 0);
 }
 
+const known = (values: (number | null | undefined)[]): number | null => {
+  const numbers = values.filter((value) => typeof value === 'number');
+  return numbers.length === 0 ? null : numbers.reduce((left, right) => left + right, 0);
+};
+
+/** The counters that have exactly one right value. */
 function expected(exchanges: Exchange[]) {
+  const cost = sum(exchanges, (each) => each.costNano);
   const total = sum(exchanges, (each) => each.totalUs);
   const timed = exchanges.filter((each) => each.totalUs !== null).length;
-  const cost = sum(exchanges, (each) => each.costNano);
-  const input = (each: Exchange) => [
-    each.usage?.inputUncached,
-    each.usage?.cacheRead,
-    each.usage?.cacheWrite,
-  ];
+  const input = (each: Exchange) =>
+    known([each.usage?.inputUncached, each.usage?.cacheRead, each.usage?.cacheWrite]);
+  const output = (each: Exchange) => known([each.usage?.outputText, each.usage?.reasoning]);
+  const streamUs = (each: Exchange) => (each.lastByteUs ?? 0) - (each.firstContentUs ?? Number.MAX_VALUE);
+  const streams = exchanges.filter(
+    (each) => each.streaming && output(each) !== null && each.lastByteUs !== null && streamUs(each) > 0,
+  );
+  const compared = exchanges.filter((each) => each.costNano !== null && each.dearestCostNano !== null);
+  const savings = sum(compared, (each) => (each.dearestCostNano ?? 0) - (each.costNano ?? 0));
+  const reads = sum(exchanges, (each) => each.usage?.cacheRead);
+  const inputs = sum(exchanges, input);
+  const speed = sum(streams, output);
+  const reasons = new Map<string, number>();
+  for (const { outcome: how, endReason } of exchanges) {
+    if (how !== 'ok') reasons.set(`${endReason}`, (reasons.get(`${endReason}`) ?? 0) + 1);
+  }
   return {
     exchanges: exchanges.length,
     ok: exchanges.filter((each) => each.outcome === 'ok').length,
     truncated: exchanges.filter((each) => each.outcome === 'truncated').length,
+    end_reasons: Object.fromEntries(reasons),
     cost_usd: cost === null ? null : cost / 1e9,
     cost_known: exchanges.filter((each) => each.costNano !== null).length,
+    savings_usd: savings === null ? null : savings / 1e9,
+    savings_known: compared.length,
     audio_tokens: sum(exchanges, (each) => audioOf(each.usage)),
-    input_tokens: sum(exchanges, (each) => {
-      const known = input(each).filter((value) => typeof value === 'number');
-      return known.length === 0 ? null : known.reduce((left, right) => left + right, 0);
-    }),
+    input_tokens: inputs,
+    output_tokens: sum(exchanges, output),
+    cache_hit_share: reads === null || !inputs ? null : reads / inputs,
+    tokens_per_second:
+      speed === null ? null : Math.round((speed / (sum(streams, streamUs) ?? 0)) * 1e9) / 1000,
     bytes_in: sum(exchanges, (each) => each.bytesIn),
     mean: total === null ? null : Math.round(total / timed) / 1000,
   };
 }
 
-test('totals and groups of any window are those of its exchanges', async (t) => {
-  const instant = fc.integer({ min: START - HOUR, max: START + 5 * HOUR });
+function assertCounters(counters: Counters, exchanges: Exchange[]): void {
+  const { mean, ...sums } = expected(exchanges);
+  for (const [key, value] of Object.entries(sums)) assert.deepEqual(Reflect.get(counters, key), value, key);
+  assert.equal(counters.total_ms.mean, mean);
+}
+
+const dimensions: Dimension[] = ['provider', 'model', 'route', 'key', 'outcome', 'streaming'];
+const instant = fc.oneof(
+  fc.integer({ min: START - HOUR, max: START + 5 * HOUR }),
+  fc.integer({ min: RECENT - HOUR, max: RECENT + 5 * HOUR }),
+);
+const windows = fc
+  .uniqueArray(instant, { minLength: 2, maxLength: 2 })
+  .map((bounds) => alignWindow({ since: Math.min(...bounds), until: Math.max(...bounds) }, Date.now()));
+const textOf = (exchange: Exchange, name: Dimension) =>
+  name === 'streaming' ? String(Number(exchange.streaming)) : exchange[name];
+const filters = fc.record(
+  {
+    provider: fc.constantFrom('a', 'b'),
+    model: fc.constantFrom('a', '"'),
+    route: fc.constantFrom('a', 'b'),
+    key: fc.constantFrom('a,b', 'b'),
+    outcome,
+    streaming: fc.constantFrom('0', '1'),
+  },
+  { requiredKeys: [] },
+);
+
+/** A single one matches enough to be wrong about. */
+const oneFilter = fc
+  .tuple(fc.constantFrom<Dimension>('provider', 'model', 'route', 'key'), fc.constantFrom('a', 'b'))
+  .map(([dimension, value]) => ({ [dimension]: value }));
+
+test('totals and groups of any window are those of its exchanges, also when they were removed', async (t) => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(someExchange, { maxLength: 40 }),
-      fc.uniqueArray(instant, { minLength: 2, maxLength: 2 }),
-      fc.subarray<Dimension>(['provider', 'model', 'route']),
-      async (exchanges, bounds, groupBy) => {
+      windows,
+      fc.subarray(dimensions, { maxLength: 3 }),
+      fc.oneof(fc.constant({}), oneFilter, filters),
+      async (exchanges, window, groupBy, filter) => {
         const ledger = temporaryLedger(t, { path: ':memory:' });
         for (const exchange of exchanges) ledger.record(exchange);
-        const window = { since: Math.min(...bounds), until: Math.max(...bounds) };
         await ledger.flush();
-        const { totals, data } = await ledger.reports.totals({ window, groupBy });
+        for (const { id } of exchanges.slice(0, exchanges.length / 3)) {
+          assert.equal(await ledger.reports.remove(id), true);
+        }
+        const { totals, data } = await ledger.reports.totals({ window, groupBy, filter });
         await ledger.close();
 
         const inside = exchanges.filter(
-          ({ startedAt }) => startedAt >= window.since && startedAt < window.until,
+          (each) =>
+            each.startedAt >= window.since &&
+            each.startedAt < window.until &&
+            Object.entries(filter).every(([name, value]) => textOf(each, name as Dimension) === value),
         );
-        const { mean, ...sums } = expected(inside);
-        for (const [key, value] of Object.entries(sums))
-          assert.deepEqual(Reflect.get(totals, key), value, key);
-        assert.equal(totals.total_ms.mean, mean);
-
+        assertCounters(totals, inside);
         const names = new Set(inside.map((each) => JSON.stringify(groupBy.map((key) => each[key]))));
         assert.equal(data.length, groupBy.length === 0 ? 0 : names.size);
         for (const group of data) {
-          const members = inside.filter((each) => groupBy.every((key) => each[key] === group[key]));
-          const { mean: groupMean, ...groupSums } = expected(members);
-          for (const [key, value] of Object.entries(groupSums)) {
-            assert.deepEqual(Reflect.get(group, key), value, key);
-          }
-          assert.equal(group.total_ms.mean, groupMean);
+          assertCounters(
+            group,
+            inside.filter((each) => groupBy.every((key) => each[key] === group[key])),
+          );
         }
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 80 },
   );
+});
+
+test('the points of a time series are the totals of their spans', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(someExchange, { maxLength: 40 }),
+      fc.constantFrom(MINUTE * 5, HOUR, 6 * HOUR, 24 * HOUR),
+      fc.constantFrom<Dimension[]>([], ['provider'], ['key'], ['provider', 'outcome']),
+      async (exchanges, step, groupBy) => {
+        const ledger = temporaryLedger(t, { path: ':memory:' });
+        for (const exchange of exchanges) ledger.record(exchange);
+        await ledger.flush();
+        const asked =
+          step < HOUR
+            ? { since: RECENT + 3 * HOUR, until: RECENT + 8 * HOUR }
+            : { since: RECENT - 30 * HOUR, until: RECENT + 30 * HOUR };
+        const window = alignWindow(asked, Date.now(), step);
+        const { times, series, data } = await ledger.reports.totals({ window, groupBy, step });
+        assert.equal(times.length, (window.until - window.since) / step);
+        assert.equal(series === null, groupBy.length > 0);
+        for (const line of groupBy.length === 0 ? [{ series }] : data) {
+          for (const [position, time] of times.entries()) {
+            const at = Date.parse(time);
+            const inside = exchanges.filter(
+              (each) =>
+                each.startedAt >= at &&
+                each.startedAt < at + step &&
+                groupBy.every((name) => each[name] === Reflect.get(line, name)),
+            );
+            const right = expected(inside);
+            assert.equal(line.series?.exchanges[position], right.exchanges);
+            assert.equal(line.series?.ok[position], right.ok);
+            assert.equal(line.series?.cost_usd[position], right.cost_usd);
+            assert.equal(line.series?.input_tokens[position], right.input_tokens);
+            assert.equal(line.series?.tokens_per_second[position], right.tokens_per_second);
+            assert.equal(line.series?.total_ms.mean[position], right.mean);
+            assert.equal(line.series?.total_ms.p99[position] === null, right.mean === null);
+          }
+        }
+        await ledger.close();
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test('what was read before and has changed since is read again', async (t) => {
+  const ledger = temporaryLedger(t);
+  const record = async (fields: Partial<Exchange>) => {
+    ledger.record(settled(fields));
+    await ledger.flush();
+  };
+  const window = { since: START, until: START + 72 * HOUR };
+  const asked = (groupBy: Dimension[]) => ledger.reports.totals({ window, groupBy, step: HOUR });
+  await record({ startedAt: START + 5 * HOUR, provider: 'a' });
+  for (const groupBy of [[], ['provider', 'outcome']] as Dimension[][]) {
+    const first = await asked(groupBy);
+    assert.deepEqual(await asked(groupBy), first);
+    await record({ startedAt: START + 5 * HOUR, provider: 'a', totalUs: 1000 });
+    await record({ startedAt: START + 30 * HOUR, provider: 'b' });
+    const { totals, series, data } = await asked(groupBy);
+    assert.equal(totals.exchanges, first.totals.exchanges + 2);
+    const [line] = groupBy.length === 0 ? [{ series }] : data;
+    const before = groupBy.length === 0 ? first.series : first.data[0]?.series;
+    assert.equal(line?.series?.exchanges[5], (before?.exchanges[5] ?? 0) + 1);
+  }
 });
 
 test('rollups hold exactly the sums of the rows', async (t) => {
   const columns = `sum(input_uncached_tokens), sum(cache_read_tokens), sum(cache_write_tokens),
     sum(output_text_tokens), sum(reasoning_tokens), sum(audio_tokens), sum(cost_nano), sum(provider_cost_nano),
     sum(bytes_in), sum(bytes_out), sum(total_us)`;
-  const dimensions = `coalesce(route, ''), coalesce(provider, ''), coalesce(model, ''), coalesce(key, ''),
+  const names = `coalesce(route, ''), coalesce(provider, ''), coalesce(model, ''), coalesce(key, ''),
     outcome, streaming`;
+  const minutesSince = Date.now() - 49 * HOUR;
   await fc.assert(
     fc.asyncProperty(
       fc.array(someExchange, { maxLength: 60 }),
       fc.nat({ max: 60 }),
       async (exchanges, pause) => {
         const { path, ledger } = await recordedInParts(t, exchanges, pause);
-        const fromRows = query(
-          path,
-          `select started_at / ${HOUR} as hour, ${dimensions}, count(*) as exchanges, ${columns}
-         from exchanges group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7`,
-        );
-        const fromRollups = query(
-          path,
-          `select hour / ${HOUR} as hour, ${dimensions}, sum(exchanges) as exchanges, ${columns}
-         from rollups group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7`,
-        );
-        assert.deepEqual(fromRollups, fromRows);
+        for (const [table, at, length, since] of [
+          ['rollups', 'hour', HOUR, 0],
+          ['minute_rollups', 'minute', MINUTE, minutesSince],
+        ] as const) {
+          const fromRows = query(
+            path,
+            `select started_at / ${length} as at, ${names}, count(*) as exchanges, ${columns}
+           from exchanges where started_at >= ${since} group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7`,
+          );
+          const fromRollups = query(
+            path,
+            `select ${at} / ${length} as at, ${names}, sum(exchanges) as exchanges, ${columns}
+           from ${table} where ${at} >= ${since} group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7`,
+          );
+          assert.deepEqual(fromRollups, fromRows);
+        }
         await ledger.close();
       },
     ),
@@ -148,19 +292,50 @@ test('rollups hold exactly the sums of the rows', async (t) => {
   );
 });
 
-test('a window is cut into whole hours and what is left', () => {
-  assert.deepEqual(cut({ since: 10, until: 3 * HOUR + 5 }), {
-    hours: { since: HOUR, until: 3 * HOUR },
-    edges: [
-      { since: 10, until: HOUR },
-      { since: 3 * HOUR, until: 3 * HOUR + 5 },
-    ],
-  });
-  assert.deepEqual(cut({ since: HOUR, until: 2 * HOUR }), {
-    hours: { since: HOUR, until: 2 * HOUR },
-    edges: [],
-  });
-  assert.deepEqual(cut({ since: HOUR - 1, until: HOUR + 1 }).edges, [{ since: HOUR - 1, until: HOUR + 1 }]);
+test('a window is read by whole days and hours, and what is left by minutes', () => {
+  const [early, late] = [HOUR - 10 * MINUTE, 3 * HOUR + 5 * MINUTE];
+  assert.deepEqual(partsOf({ since: early, until: late }), [
+    { since: early, until: HOUR, step: MINUTE },
+    { since: HOUR, until: 3 * HOUR, step: HOUR },
+    { since: 3 * HOUR, until: late, step: MINUTE },
+  ]);
+  const days = { since: 23 * HOUR, until: 73 * HOUR };
+  assert.deepEqual(partsOf(days), [
+    { since: 23 * HOUR, until: 24 * HOUR, step: HOUR },
+    { since: 24 * HOUR, until: 72 * HOUR, step: 24 * HOUR },
+    { since: 72 * HOUR, until: 73 * HOUR, step: HOUR },
+  ]);
+  assert.equal(partsOf(days, HOUR)[1]?.step, HOUR);
+  assert.equal(partsOf(days, 24 * HOUR, HOUR)[1]?.step, HOUR);
+  const whole = { since: HOUR, until: 2 * HOUR };
+  assert.deepEqual(partsOf(whole), [{ ...whole, step: HOUR }]);
+  assert.deepEqual(partsOf(whole, 5 * MINUTE), [{ ...whole, step: MINUTE }]);
+  const around = { since: HOUR - MINUTE, until: HOUR + MINUTE };
+  assert.deepEqual(partsOf(around), [{ ...around, step: MINUTE }]);
+});
+
+test('minutes that are too old are removed, a few at a time', async (t) => {
+  const path = temporaryPath();
+  const first = temporaryLedger(t, { path });
+  await first.close();
+  const client = new SQLite(path);
+  const old = Math.floor(Date.now() / MINUTE) * MINUTE - 51 * HOUR;
+  const insert = client.prepare(
+    `insert into minute_rollups (minute, route, provider, model, key, outcome, streaming, exchanges, usage_known,
+       cost_known, total_histogram, first_content_histogram) values (?, '', '', '', '', 'ok', 0, 1, 0, 0, x'', x'')`,
+  );
+  for (let each = 0; each < 20; each += 1) insert.run(old + each * MINUTE);
+  client.close();
+  const left = () =>
+    query<{ n: number }>(path, `select count(*) as n from minute_rollups where minute < ${old + HOUR}`)[0]?.n;
+  const ledger = temporaryLedger(t, { path });
+  const counts: (number | undefined)[] = [];
+  for (let each = 0; each < 5; each += 1) {
+    ledger.record(settled());
+    await ledger.flush();
+    counts.push(left());
+  }
+  assert.deepEqual(counts, [15, 10, 5, 0, 0]);
 });
 
 test('nothing recorded is counted as nothing, and its rates and sums are unknown', async (t) => {
@@ -177,6 +352,7 @@ test('nothing recorded is counted as nothing, and its rates and sums are unknown
     skipped: 0,
     failed_attempts: 0,
     attempt_reasons: {},
+    end_reasons: {},
     input_uncached_tokens: null,
     cache_read_tokens: null,
     cache_write_tokens: null,
@@ -187,28 +363,35 @@ test('nothing recorded is counted as nothing, and its rates and sums are unknown
     output_tokens: null,
     total_tokens: null,
     usage_known: 0,
+    cache_hit_share: null,
     cost_usd: null,
     cost_known: 0,
     provider_cost_usd: null,
+    savings_usd: null,
+    savings_known: 0,
     bytes_in: null,
     bytes_out: null,
     error_rate: null,
+    tokens_per_second: null,
     total_ms: { mean: null, p50: null, p90: null, p95: null, p99: null },
     first_content_ms: { p50: null, p90: null, p95: null, p99: null },
   });
 });
 
-test('percentiles agree within 2 % whether they come from rows or from rollups', async (t) => {
+test('percentiles are within 2 %, from hours and from minutes', async (t) => {
   const ledger = temporaryLedger(t);
+  const start = Math.floor(Date.now() / HOUR) * HOUR - 3 * HOUR;
   for (let each = 1; each <= 1000; each += 1) {
-    ledger.record(settled({ startedAt: START + each, totalUs: each * 1000, firstContentUs: each * 100 }));
+    ledger.record(
+      settled({ startedAt: start + each * 3000, totalUs: each * 1000, firstContentUs: each * 100 }),
+    );
   }
   await ledger.flush();
   const near = (read: number | null, exact: number) =>
     assert.ok(read !== null && Math.abs(read - exact) <= exact * 0.02, `${read} for ${exact}`);
   for (const window of [
-    { since: START, until: START + HOUR },
-    { since: START + 1, until: START + HOUR - 1 },
+    { since: start, until: start + HOUR },
+    { since: start - MINUTE, until: start + 51 * MINUTE },
   ]) {
     const { totals } = await ledger.reports.totals({ window, groupBy: [] });
     near(totals.total_ms.p50, 500);
@@ -239,52 +422,11 @@ test('an exchange whose id is younger than its start is counted where it started
   const late = settled({ startedAt: START + 30_000 });
   ledger.record({ ...late, startedAt: START - 1 });
   await ledger.flush();
-  const before = { since: START - HOUR / 2, until: START };
-  const after = { since: START, until: START + HOUR / 2 };
+  const before = { since: START - HOUR, until: START };
+  const after = { since: START, until: START + HOUR };
   assert.equal((await ledger.reports.totals({ window: before, groupBy: [] })).totals.exchanges, 1);
   assert.equal((await ledger.reports.totals({ window: after, groupBy: [] })).totals.exchanges, 0);
-  assert.equal((await ledger.reports.exchanges({ filter: before, limit: 5, before: null })).data.length, 1);
-});
-
-test('pages go through every exchange once, newest first, while more arrive', async (t) => {
-  const ledger = temporaryLedger(t);
-  const ids: string[] = [];
-  for (let each = 0; each < 23; each += 1) {
-    const exchange = settled({ startedAt: START + each });
-    ids.unshift(exchange.id);
-    ledger.record(exchange);
-  }
-  await ledger.flush();
-  const seen: string[] = [];
-  let before: string | null = null;
-  do {
-    const page = await ledger.reports.exchanges({ filter: {}, limit: 5, before });
-    seen.push(...page.data.map(({ id }) => id));
-    before = page.next_cursor && Buffer.from(page.next_cursor, 'base64url').toString();
-    ledger.record(settled({ startedAt: START + HOUR }));
-    await ledger.flush();
-  } while (before);
-  assert.deepEqual(seen, ids);
-});
-
-test('a page that ends with the last exchange has no next one', async (t) => {
-  const ledger = temporaryLedger(t);
-  for (let each = 0; each < 5; each += 1) ledger.record(settled());
-  await ledger.flush();
-  const page = await ledger.reports.exchanges({ filter: {}, limit: 5, before: null });
-  assert.equal(page.data.length, 5);
-  assert.equal(page.next_cursor, null);
-});
-
-test('a filter finds what lies thousands of rows back', async (t) => {
-  const ledger = temporaryLedger(t, { path: ':memory:' });
-  ledger.record(settled({ startedAt: START, provider: 'rare' }));
-  for (let each = 1; each <= 4100; each += 1) ledger.record(settled({ startedAt: START + each }));
-  await ledger.flush();
-  const page = await ledger.reports.exchanges({ filter: { provider: 'rare' }, limit: 5, before: null });
-  assert.equal(page.data.length, 1);
-  assert.equal(page.data[0]?.provider, 'rare');
-  assert.equal(page.next_cursor, null);
+  assert.equal((await ledger.reports.exchanges({ filter: before, limit: 5, after: null })).data.length, 1);
 });
 
 test('a detail has the attempts in order, the derived sums, and unknown as null', async (t) => {
@@ -322,6 +464,6 @@ test('a detail has the attempts in order, the derived sums, and unknown as null'
       { number: 2, status: 200, total_ms: null, rate_limit: null },
     ],
   );
-  assert.deepEqual(detail.payloads, []);
+  assert.deepEqual(detail.payloads, { request: null, response: null, events: null });
   assert.equal(await ledger.reports.exchange('no such id'), null);
 });

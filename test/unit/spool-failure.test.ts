@@ -9,15 +9,8 @@ import { finished } from 'node:stream/promises';
 import { test } from 'node:test';
 import { UploadError, type UploadFailure } from '../../src/upload/error.js';
 import { spool } from '../../src/upload/spool.js';
-import {
-  bytesOf,
-  fileHandles,
-  leftIn,
-  sourceOf,
-  spoolOptions,
-  temporaryFolder,
-  withWrites,
-} from './upload-fixture.js';
+import { temporaryFolder } from '../helpers/folder.js';
+import { bytesOf, fileHandles, leftIn, sourceOf, spoolOptions, withWrites } from './upload-fixture.js';
 
 const kB = 1024;
 const MB = 1024 * kB;
@@ -36,8 +29,8 @@ function openSource(): Readable {
   return new Readable({ read() {} });
 }
 
-test('exactly the limit is allowed, and one byte more is too large', async (context) => {
-  const folder = temporaryFolder(context);
+test('exactly the limit is allowed, and one byte more is too large', async () => {
+  const folder = temporaryFolder();
   const spooled = await spool(
     sourceOf([Buffer.alloc(6), Buffer.alloc(4)]),
     spoolOptions(folder, { limit: 10 }),
@@ -53,8 +46,8 @@ test('exactly the limit is allowed, and one byte more is too large', async (cont
   assert.equal(source.isPaused(), true);
 });
 
-test('a source that breaks off, or had ended before, is incomplete', async (context) => {
-  const folder = temporaryFolder(context);
+test('a source that breaks off, or had ended before, is incomplete', async () => {
+  const folder = temporaryFolder();
   for (const error of [new Error('read ECONNRESET'), undefined]) {
     const source = openSource();
     const spooling = spool(source, spoolOptions(folder));
@@ -80,8 +73,8 @@ test('an end is no end when the request was aborted', async () => {
   await assert.rejects(spooling, failsAs('incomplete', /before its end/));
 });
 
-test('a signal ends the reading at any point and leaves nothing', async (context) => {
-  const folder = temporaryFolder(context);
+test('a signal ends the reading at any point and leaves nothing', async () => {
+  const folder = temporaryFolder();
   for (const size of [0, 3, 300]) {
     const controller = new AbortController();
     const source = openSource();
@@ -107,8 +100,8 @@ test('a signal ends the reading at any point and leaves nothing', async (context
   }
 });
 
-test('what onChunk throws ends the reading, and the source may still fail without harm', async (context) => {
-  const folder = temporaryFolder(context);
+test('what onChunk throws ends the reading, and the source may still fail without harm', async () => {
+  const folder = temporaryFolder();
   const source = openSource();
   const wrong = new Error('not a form');
   let chunks = 0;
@@ -126,8 +119,8 @@ test('what onChunk throws ends the reading, and the source may still fail withou
   await closed;
 });
 
-test('a temporary folder that cannot be written to is a storage error that names it', async (context) => {
-  const folder = temporaryFolder(context);
+test('a temporary folder that cannot be written to is a storage error that names it', async () => {
+  const folder = temporaryFolder();
   const file = join(folder, 'file');
   writeFileSync(file, '');
   for (const [path, code] of [
@@ -144,7 +137,7 @@ test('a temporary folder that cannot be written to is a storage error that names
 });
 
 test('a disk that is full is a storage error, in the middle and at the end', async (context) => {
-  const folder = temporaryFolder(context);
+  const folder = temporaryFolder();
   const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
   for (const allowed of [0, 1, 2]) {
     let calls = 0;
@@ -164,7 +157,7 @@ test('a disk that is full is a storage error, in the middle and at the end', asy
 });
 
 test('an abort during a slow write waits for it and closes the file', async (context) => {
-  const folder = temporaryFolder(context);
+  const folder = temporaryFolder();
   const controller = new AbortController();
   const real = (await fileHandles()).write as (...args: unknown[]) => Promise<unknown>;
   await withWrites(context, async function (this: unknown, ...args) {
@@ -181,7 +174,7 @@ test('an abort during a slow write waits for it and closes the file', async (con
 });
 
 test('a file that can no longer be read is a storage error of the stream', async (context) => {
-  const folder = temporaryFolder(context);
+  const folder = temporaryFolder();
   const spooled = await spool(sourceOf([Buffer.alloc(8)]), spoolOptions(folder));
   const broken = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
   for (const result of [
@@ -197,7 +190,7 @@ test('a file that can no longer be read is a storage error of the stream', async
 });
 
 test('a client that leaves is incomplete, one that sends too much can still be answered', async (context) => {
-  const folder = temporaryFolder(context);
+  const folder = temporaryFolder();
   const outcomes: Promise<unknown>[] = [];
   let received = () => {};
   const server = createServer((incoming, response) => {

@@ -9,6 +9,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { spool } from '../../src/upload/spool.js';
+import { temporaryFolder } from '../helpers/folder.js';
 import {
   bytesOf,
   cut,
@@ -17,7 +18,6 @@ import {
   leftIn,
   sourceOf,
   spoolOptions,
-  temporaryFolder,
   withWrites,
 } from './upload-fixture.js';
 
@@ -38,8 +38,8 @@ test('an empty body is empty', async () => {
   assert.equal((await bytesOf(spooled.read())).length, 0);
 });
 
-test('what does not fit goes to a file without a name, which discard closes', async (context) => {
-  const folder = temporaryFolder(context);
+test('what does not fit goes to a file without a name, which discard closes', async () => {
+  const folder = temporaryFolder();
   const spooled = await spool(sourceOf([Buffer.from('abc'), Buffer.from('defgh')]), spoolOptions(folder));
   const [open = '', ...others] = leftIn(folder);
   assert.deepEqual(others, []);
@@ -50,7 +50,7 @@ test('what does not fit goes to a file without a name, which discard closes', as
 });
 
 test('a file that cannot lose its name while it is open is private, and loses it with discard', async (context) => {
-  const folder = temporaryFolder(context);
+  const folder = temporaryFolder();
   const busy = context.mock.method(files, 'unlink', () => Promise.reject(new Error('EBUSY')));
   syncBuiltinESMExports();
   const spooling = spool(sourceOf([Buffer.from('abcdef')]), spoolOptions(folder));
@@ -65,8 +65,8 @@ test('a file that cannot lose its name while it is open is private, and loses it
   assert.deepEqual(leftIn(folder), []);
 });
 
-test('any bytes in any pieces are read back, whole and in ranges, at the same time', async (context) => {
-  const folder = temporaryFolder(context);
+test('any bytes in any pieces are read back, whole and in ranges, at the same time', async () => {
+  const folder = temporaryFolder();
   const input = fc.tuple(
     fc.uint8Array({ maxLength: 200 }),
     cuts,
@@ -115,7 +115,7 @@ test('a signal that outlives the upload keeps nothing of it', async () => {
 });
 
 test('a disk that takes a part of the bytes is given the rest', async (context) => {
-  const folder = temporaryFolder(context);
+  const folder = temporaryFolder();
   const real = (await fileHandles()).write as (...args: unknown[]) => Promise<unknown>;
   await withWrites(context, function (this: unknown, bytes, offset, length, position) {
     return real.call(this, bytes, offset, Math.min(3, Number(length)), position);
@@ -127,7 +127,7 @@ test('a disk that takes a part of the bytes is given the rest', async (context) 
 });
 
 test('a source waits while the disk does, and its end too', async (context) => {
-  const folder = temporaryFolder(context);
+  const folder = temporaryFolder();
   const real = (await fileHandles()).write as (...args: unknown[]) => Promise<unknown>;
   let letGo = () => {};
   let begun = () => {};
@@ -155,8 +155,8 @@ test('a source waits while the disk does, and its end too', async (context) => {
   await spooled.discard();
 });
 
-test('discard waits for open streams, may be repeated, and ends the reading', async (context) => {
-  const folder = temporaryFolder(context);
+test('discard waits for open streams, may be repeated, and ends the reading', async () => {
+  const folder = temporaryFolder();
   const bytes = Buffer.alloc(300 * kB, 'x');
   const spooled = await spool(sourceOf([bytes]), spoolOptions(folder));
   const [slow, left, unread] = [spooled.read(), spooled.read(), spooled.read()];
@@ -175,8 +175,8 @@ test('discard waits for open streams, may be repeated, and ends the reading', as
   assert.deepEqual(leftIn(folder), []);
 });
 
-test('30 MB take less than 1 MB of memory', async (context) => {
-  const folder = temporaryFolder(context);
+test('30 MB take less than 1 MB of memory', async () => {
+  const folder = temporaryFolder();
   const chunk = Buffer.alloc(64 * kB, 'audio');
   function* chunks() {
     for (let sent = 0; sent < 30 * MB; sent += chunk.length) yield chunk;

@@ -1,18 +1,9 @@
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { SpoolOptions } from '../../src/upload/spool.js';
-
-/** A folder for temporary files that ends with the test. */
-export function temporaryFolder(context: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'gateway-uploads-'));
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** What is in the folder, by name or only by an open handle; handles are seen on Linux only. */
 export function leftIn(folder: string): string[] {

@@ -7,8 +7,9 @@ import fc from 'fast-check';
 import { Pool } from 'undici';
 import { UploadError } from '../../src/upload/error.js';
 import { receiveUpload, type Upload } from '../../src/upload/upload.js';
+import { temporaryFolder } from '../helpers/folder.js';
 import { startUpstream } from '../helpers/upstream.js';
-import { bytesOf, cut, cuts, leftIn, sourceOf, temporaryFolder } from './upload-fixture.js';
+import { bytesOf, cut, cuts, leftIn, sourceOf } from './upload-fixture.js';
 
 const kB = 1024;
 const B = 'b0undary-of-a-length-that-undici-takes';
@@ -75,8 +76,8 @@ test('stream is what the last field of that name says', async () => {
   }
 });
 
-test('one target after the other, or several at once, get the whole body', async (context) => {
-  const folder = temporaryFolder(context);
+test('one target after the other, or several at once, get the whole body', async () => {
+  const folder = temporaryFolder();
   const file = Buffer.alloc(700 * kB, 'audio');
   const upload = await receive(formOf([['model', 'r']], file), folder);
   const broken = upload.body('first').stream();
@@ -94,8 +95,8 @@ test('one target after the other, or several at once, get the whole body', async
   assert.deepEqual(leftIn(folder), []);
 });
 
-test('a stream that is open when the upload is discarded is still whole; then nothing is left', async (context) => {
-  const folder = temporaryFolder(context);
+test('a stream that is open when the upload is discarded is still whole; then nothing is left', async () => {
+  const folder = temporaryFolder();
   const file = Buffer.alloc(700 * kB, 'audio');
   const upload = await receive(
     formOf(
@@ -127,8 +128,8 @@ test('a stream that is open when the upload is discarded is still whole; then no
   assert.throws(() => body.stream(), /has been discarded/);
 });
 
-test('an upload that is no form is refused and leaves nothing', async (context) => {
-  const folder = temporaryFolder(context);
+test('an upload that is no form is refused and leaves nothing', async () => {
+  const folder = temporaryFolder();
   const file = Buffer.alloc(700 * kB);
   const cut = formOf([['model', 'x']], file).subarray(0, -4);
   const cases: [Buffer, string, RegExp, string | null][] = [
@@ -148,8 +149,8 @@ test('an upload that is no form is refused and leaves nothing', async (context) 
   }
 });
 
-test('the limit and the signal are the caller’s', async (context) => {
-  const folder = temporaryFolder(context);
+test('the limit and the signal are the caller’s', async () => {
+  const folder = temporaryFolder();
   const body = formOf([['model', 'x']], Buffer.alloc(700 * kB));
   const kind = (expected: string) => (error: unknown) =>
     error instanceof UploadError && error.kind === expected;
@@ -221,7 +222,7 @@ test('an independent parser reads the same form, but for the model', async () =>
 });
 
 test('an upload travels from a real client to a real upstream with its exact length', async (context) => {
-  const folder = temporaryFolder(context);
+  const folder = temporaryFolder();
   const upstream = await startUpstream(context, (response) => response.end());
   const pool = new Pool(new URL(upstream.url).origin);
   const gateway = createServer(async (request: IncomingMessage, response) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseInstant, parseWindow, QueryError } from '../../src/window.js';
+import { alignWindow, parseInstant, parseInterval, parseWindow, QueryError } from '../../src/window.js';
 
 const NOW = Date.UTC(2026, 4, 10, 12);
 
@@ -62,5 +62,47 @@ test('a window without length is refused', () => {
     ['1h', '2h'],
   ]) {
     assert.throws(() => parseWindow(since, until, NOW), /since must be before until/);
+  }
+});
+
+const at = (text: string) => Date.parse(`2026-05-${text}Z`);
+
+test('a window is widened to whole minutes, and to whole hours more than 48 hours ago', () => {
+  assert.deepEqual(alignWindow({ since: at('10T11:59:30'), until: NOW + 1 }, NOW), {
+    since: at('10T11:59:00'),
+    until: at('10T12:01:00'),
+  });
+  assert.deepEqual(alignWindow({ since: at('08T11:59:59'), until: at('08T12:00:01') }, NOW), {
+    since: at('08T11:00:00'),
+    until: at('08T12:01:00'),
+  });
+  const whole = { since: at('01T03:00:00'), until: at('10T12:00:00') };
+  assert.deepEqual(alignWindow(whole, NOW), whole);
+});
+
+test('a time series is of whole points', () => {
+  const window = { since: at('10T11:07:00'), until: at('10T11:08:00') };
+  assert.deepEqual(alignWindow(window, NOW, parseInterval('15m')), {
+    since: at('10T11:00:00'),
+    until: at('10T11:15:00'),
+  });
+  assert.deepEqual(alignWindow(window, NOW, parseInterval('day')), {
+    since: at('10T00:00:00'),
+    until: at('11T00:00:00'),
+  });
+});
+
+test('points that are too short or too many are refused by the name of the interval', () => {
+  const month = { since: NOW - 720 * 3_600_000, until: NOW };
+  const years = { since: 0, until: NOW };
+  for (const [window, interval] of [
+    [month, '5m'],
+    [years, 'hour'],
+    [years, 'day'],
+  ] as const) {
+    assert.throws(
+      () => alignWindow(window, NOW, parseInterval(interval)),
+      (error) => error instanceof QueryError && error.param === 'interval',
+    );
   }
 });

@@ -47,6 +47,8 @@ export type SavedAvailability = Record<string, SavedScope>;
 
 /** A clock that was wrong must not block a target for years: no deadline is further away than this when it is saved. */
 const MAX_DEADLINE_MS = 25 * 3_600_000;
+/** Quotas may be for a month: what `rate-limit/duration.ts` believes is kept. */
+const MAX_RESET_MS = 32 * 24 * 3_600_000;
 
 /** Everything that outlasts the process: deadlines that are not over, and what the windows hold. */
 export function saveScopes(all: Iterable<Scopes>, now: number): SavedAvailability {
@@ -96,7 +98,7 @@ function restoreScope(scope: Scope, state: SavedScope, now: number): void {
   const holds = (until: number) => until > now && until <= now + MAX_DEADLINE_MS;
   for (const cooldown of state.cooldowns) if (holds(cooldown.until)) scope.cooldowns.add(cooldown);
   scope.quotas.learn(
-    state.quotas.filter(({ resetAt }) => resetAt > now),
+    state.quotas.filter(({ resetAt }) => resetAt > now && resetAt <= now + MAX_RESET_MS),
     // Before every request that this process sends.
     { requests: 0, tokens: 0 },
   );

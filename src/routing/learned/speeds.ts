@@ -84,7 +84,8 @@ export function createSpeeds(): Speeds {
 function expectation({ ms, measuredAt, askedAt }: Speed, now: number): number {
   if (ms === null) return now - askedAt < PATIENCE_MS ? Number.POSITIVE_INFINITY : 0;
   const idle = now - Math.max(measuredAt, askedAt);
-  return idle <= 0 ? ms : ms * 2 ** (-idle / FADE_MS);
+  // Never as fast as one that was not asked yet, which is to be tried.
+  return Math.max(Number.EPSILON, idle <= 0 ? ms : ms * 2 ** (-idle / FADE_MS));
 }
 
 function unknownSpeed(): Speed {

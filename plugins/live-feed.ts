@@ -1,0 +1,68 @@
+import type { FastifyInstance } from 'fastify';
+import fp from 'fastify-plugin';
+import Type from 'typebox';
+import { settledSummary } from '../src/db/present.js';
+import { GatewayError } from '../src/errors.js';
+import { createFeed } from '../src/feed.js';
+import '../src/types.js';
+import { readable } from './replies.js';
+
+/** Each has a connection and a buffer. */
+const MAX_READERS = 100;
+
+/** As long as a timer can run: a feed has no end. */
+const NO_HANDLER_TIMEOUT_MS = 2 ** 31 - 1;
+
+const response = {
+  200: Type.String({
+    description:
+      'Server-sent events named "exchange", each with one exchange as in the list. A reader that falls behind is disconnected.',
+  }),
+};
+
+const options = {
+  config: readable('Exchanges when they are over, as server-sent events'),
+  schema: { response },
+  handlerTimeout: NO_HANDLER_TIMEOUT_MS,
+  logLevel: 'warn' as const,
+  // The answer to a HEAD request would be read to an end that never comes.
+  exposeHeadRoute: false,
+  // A host's compression would hold events back.
+  compress: false as const,
+};
+
+const headers = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+};
+
+/** `GET /stats/live`: every exchange when it is over, as server-sent events. Works without a database. */
+async function liveFeed(app: FastifyInstance): Promise<void> {
+  const feed = createFeed();
+  const stop = app.gatewayExchanges.onSettled((exchange) => {
+    if (feed.size === 0) return;
+    const summary = settledSummary(exchange);
+    if (summary !== null) feed.publish('exchange', JSON.stringify(summary));
+  });
+  // A reader never leaves by itself, so the server would wait for it.
+  app.addHook('preClose', async () => {
+    stop();
+    feed.close();
+  });
+
+  app.get('/stats/live', options, (_request, reply) => {
+    if (feed.size >= MAX_READERS) {
+      throw new GatewayError('no_available_target', `There are ${MAX_READERS} readers already.`, {
+        retryAfterMs: 10_000,
+      });
+    }
+    return reply.headers(headers).send(feed.open());
+  });
+}
+
+export default fp(liveFeed, {
+  fastify: '5.x',
+  name: 'gateway-live-feed',
+  decorators: { fastify: ['gatewayExchanges'] },
+});

@@ -1,0 +1,67 @@
+import { Readable } from 'node:stream';
+
+/** Sends server-sent events to whoever reads, and waits for nobody. */
+export interface Feed {
+  /** How many are reading. */
+  readonly size: number;
+  /** A new reader, from now on. It is destroyed when it falls behind, and may be destroyed at any time. */
+  open(): Readable;
+  /** Sends one event to every reader. `data` has no line ends. */
+  publish(event: string, data: string): void;
+  /** Ends every reader. */
+  close(): void;
+}
+
+/** What a reader may leave unread before it is dropped, besides what its connection buffers. Bytes. */
+const MAX_BEHIND = 256 * 1024;
+/** Proxies close connections that are quiet for a minute. */
+const PING_MS = 15_000;
+/** Browsers open the stream again after this many milliseconds. */
+const RETRY_MS = 3000;
+
+/** A feed without readers costs nothing. */
+export function createFeed(maxBehind = MAX_BEHIND): Feed {
+  const readers = new Set<Readable>();
+  let pings: NodeJS.Timeout | null = null;
+
+  function send(text: string): void {
+    const bytes = Buffer.from(text);
+    for (const reader of readers) {
+      reader.push(bytes);
+      if (reader.readableLength > maxBehind) reader.destroy();
+    }
+  }
+
+  function leave(reader: Readable): void {
+    readers.delete(reader);
+    if (readers.size > 0 || pings === null) return;
+    clearInterval(pings);
+    pings = null;
+  }
+
+  return {
+    get size() {
+      return readers.size;
+    },
+    open() {
+      const reader = new Readable({
+        read() {},
+        destroy(error, callback) {
+          leave(reader);
+          callback(error);
+        },
+      });
+      readers.add(reader);
+      pings ??= setInterval(() => send(': ping\n\n'), PING_MS).unref();
+      reader.push(`retry: ${RETRY_MS}\n\n`);
+      return reader;
+    },
+    publish: (event, data) => send(`event: ${event}\ndata: ${data}\n\n`),
+    close() {
+      for (const reader of [...readers]) {
+        leave(reader);
+        reader.push(null);
+      }
+    },
+  };
+}

@@ -1,0 +1,135 @@
+import type { CaptureMode, Config, DatabaseConfig } from '../config.js';
+import { type Accumulator, createAccumulator } from '../stream/bytes.js';
+import { CUT_SLACK, type Payload, PLAIN_RULES } from './prepare.js';
+
+/** The bodies of one exchange, kept until it is known whether they are to be stored. */
+export interface Capture {
+  /** A new try at an upstream: what an earlier one answered is forgotten. What follows comes in pieces. */
+  restart(form: Form): void;
+  /** A piece of the answer, as the upstream sent it. */
+  piece(bytes: Buffer): void;
+  /** The whole answer, which nobody changes any more. */
+  answer(bytes: Buffer): void;
+  /** What is to be stored, now that the exchange is over. Nothing is kept afterwards. */
+  end(exchange: Concluded): Payload[];
+}
+
+type Form = 'body' | 'events';
+
+/** What decides whether bodies are stored. */
+interface Concluded {
+  readonly key: string | null;
+  readonly route: string | null;
+  readonly outcome: string | null;
+}
+
+/** Begins captures. */
+export interface Capturing {
+  /** Keeps the request of an exchange, its caller known and its route not; null when nothing of it can be stored. */
+  begin(key: string | null, request: Buffer): Capture | null;
+}
+
+/** Events take about ten times the bytes of the text in them. */
+const EVENTS_PER_BODY = 8;
+/** What all captures together may hold. A body that finds no room is stored as cut off. Bytes. */
+const MAX_HELD_BYTES = 256 * 1024 * 1024;
+
+/** What says which bodies are stored. Without a database, or a word about it, none is. */
+export type CaptureOptions = Partial<Pick<Config, 'keys' | 'routes'>> & {
+  readonly database?: false | Partial<Pick<DatabaseConfig, 'capture' | 'maxPayload'>>;
+};
+
+/**
+ * Captures as the configuration has it: a key's setting comes before its route's, and that before the database's. No
+ * body is held when none can be stored.
+ */
+export function createCapturing(options: CaptureOptions, maxHeld = MAX_HELD_BYTES): Capturing {
+  const { database = false, keys = [], routes = {} } = options;
+  if (database === false) return { begin: () => null };
+  const { capture: general = 'none', maxPayload = PLAIN_RULES.maxBytes } = database;
+  const byKey = new Map(keys.map(({ name, capture }) => [name, capture]));
+  const routed = Object.values(routes).map(({ capture }) => capture ?? general);
+  const anyRoute = [general, ...routed].some((mode) => mode !== 'none');
+  const room = { left: maxHeld };
+
+  const modeOf = ({ key, route }: Concluded): CaptureMode =>
+    (key === null ? null : byKey.get(key)) ?? (route === null ? null : routes[route]?.capture) ?? general;
+
+  return {
+    begin(key, request) {
+      const own = key === null ? null : byKey.get(key);
+      const possible = own == null ? anyRoute : own !== 'none';
+      if (!possible) return null;
+      return createCapture(request, maxPayload, room, (exchange) => {
+        const mode = modeOf(exchange);
+        return mode === 'all' || (mode === 'errors' && exchange.outcome !== 'ok');
+      });
+    },
+  };
+}
+
+function createCapture(
+  request: Buffer,
+  maxPayload: number,
+  room: { left: number },
+  isWanted: (exchange: Concluded) => boolean,
+): Capture {
+  const limit = maxPayload + CUT_SLACK;
+  let answered: Buffer | null = null;
+  let pieces: Accumulator | null = null;
+  let form: Form = 'body';
+  let bytes = 0;
+  let full = false;
+  let ended = false;
+
+  function forget(): void {
+    room.left += pieces?.length ?? 0;
+    pieces = null;
+    answered = null;
+    bytes = 0;
+    full = false;
+  }
+
+  function response(): Payload[] {
+    if (answered !== null) return [payload('response', 'body', answered, answered.length)];
+    return pieces === null ? [] : [payload('response', form, pieces.take(), bytes)];
+  }
+
+  /** A part is copied: a view of it would hold on to the whole. */
+  function payload(kind: Payload['kind'], as: Form, body: Buffer, whole: number): Payload {
+    const cut = as === 'body' && body.length > limit;
+    return { kind, form: as, body: cut ? Buffer.from(body.subarray(0, limit)) : body, bytes: whole };
+  }
+
+  return {
+    restart(as) {
+      forget();
+      form = as;
+    },
+    piece(chunk) {
+      if (ended) return;
+      bytes += chunk.length;
+      if (full) return;
+      pieces ??= createAccumulator();
+      const most = form === 'events' ? limit * EVENTS_PER_BODY : limit;
+      const kept = Math.min(chunk.length, most - pieces.length, room.left);
+      pieces.append(chunk, 0, kept);
+      room.left -= kept;
+      // Once a part is missing, nothing that follows it is kept.
+      full = kept < chunk.length;
+    },
+    answer(whole) {
+      forget();
+      answered = whole;
+    },
+    end(exchange) {
+      ended = true;
+      room.left += pieces?.length ?? 0;
+      const wanted = isWanted(exchange);
+      const payloads = wanted ? [payload('request', 'body', request, request.length), ...response()] : [];
+      pieces = null;
+      answered = null;
+      return payloads;
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { type TestContext, test } from 'node:test';
+import { createParser } from 'eventsource-parser';
+import Fastify from 'fastify';
+import liveFeed from '../../plugins/live-feed.js';
+import { noLedger } from '../../src/db/ledger.js';
+import type { Exchange } from '../../src/exchange.js';
+import { createFeed } from '../../src/feed.js';
+import { createExchanges } from '../../src/live.js';
+import { chat, post, startGateway } from '../helpers/gateway.js';
+import { settled } from '../unit/ledger-fixture.js';
+
+const echo = { providers: { main: { type: 'echo' as const, models: { 'test-model': {} } } } };
+
+/** A reader of the feed: the data of its events as they come. */
+async function follow(t: TestContext, url: string) {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(`${url}/stats/live`, resolve).on('error', reject);
+  });
+  t.after(() => response.destroy());
+  const events: { id: string; outcome: string }[] = [];
+  let wake = () => {};
+  const parser = createParser({
+    onEvent({ event, data }) {
+      assert.equal(event, 'exchange');
+      events.push(JSON.parse(data));
+      wake();
+    },
+  });
+  response.setEncoding('utf8').on('data', (text: string) => parser.feed(text));
+  response.on('error', () => {});
+  return {
+    response,
+    async next() {
+      while (events.length === 0) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      return events.shift();
+    },
+  };
+}
+
+test('every reader hears of an exchange when it is over, in the words of the list', async (t) => {
+  const { url } = await startGateway(t, echo);
+  const readers = [await follow(t, url), await follow(t, url)];
+  assert.equal(readers[0]?.response.headers['content-type'], 'text/event-stream; charset=utf-8');
+  const answer = await post(`${url}/v1/chat/completions`, chat);
+  await answer.text();
+  const events = await Promise.all(readers.map((reader) => reader.next()));
+  assert.deepEqual(events[0], events[1]);
+  const listed: { data: unknown[] } = JSON.parse(await (await fetch(`${url}/exchanges`)).text());
+  assert.deepEqual(events[0], listed.data[0]);
+  await post(`${url}/v1/chat/completions`, '{');
+  assert.equal((await readers[0]?.next())?.outcome, 'rejected');
+});
+
+test('the feed works without a ledger', async (t) => {
+  const { url } = await startGateway(t, { ...echo, database: false });
+  const reader = await follow(t, url);
+  await (await post(`${url}/v1/chat/completions`, chat)).text();
+  assert.equal((await reader.next())?.outcome, 'ok');
+});
+
+test('closing the app ends the feed at once', async (t) => {
+  const { app, url } = await startGateway(t, echo);
+  const { response } = await follow(t, url);
+  response.resume();
+  const ended = once(response, 'end');
+  await app.close();
+  await ended;
+});
+
+test('a reader that leaves is forgotten', async (t) => {
+  const { app, url } = await startGateway(t, echo);
+  const { response } = await follow(t, url);
+  response.destroy();
+  await (await post(`${url}/v1/chat/completions`, chat)).text();
+  await app.close();
+});
+
+test('a reader that does not read is cut off, and nobody waits for it', async (t) => {
+  const app = Fastify();
+  t.after(() => app.close());
+  const exchanges = createExchanges(noLedger(), 60_000);
+  let publish = (_exchange: Exchange) => {};
+  app.decorate('gatewayExchanges', {
+    ...exchanges,
+    onSettled(listener) {
+      publish = listener;
+      return () => {};
+    },
+  });
+  await app.register(liveFeed);
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  const cut = new Promise<void>((resolve) => {
+    app.server.once('connection', (socket) => socket.once('close', () => resolve()));
+  });
+  const { response } = await follow(t, url);
+  response.pause();
+  // Far more than the connection buffers, in pieces that each fit into what a reader may be behind.
+  const exchange = settled({ errorMessage: 'x'.repeat(50_000) });
+  for (let count = 0; count < 2000; count += 1) {
+    publish(exchange);
+    await new Promise(setImmediate);
+  }
+  await cut;
+  response.resume();
+  await assert.rejects(once(response, 'end'), /aborted/);
+});
+
+test('the feed wants the scope read, and takes a bounded number of readers', async (t) => {
+  const { url } = await startGateway(t, {
+    ...echo,
+    keys: [
+      { name: 'app', key: 'app-key-0123456789' },
+      { name: 'ops', key: 'ops-key-0123456789', scopes: ['read'] },
+    ],
+  });
+  const status = async (key: string) => {
+    const response = await fetch(`${url}/stats/live`, { headers: { authorization: `Bearer ${key}` } });
+    t.after(() => response.body?.cancel());
+    return response.status;
+  };
+  assert.equal(await status('app-key-0123456789'), 403);
+  const many = await Promise.all(Array.from({ length: 101 }, () => status('ops-key-0123456789')));
+  assert.deepEqual(
+    many.filter((each) => each !== 200),
+    [503],
+  );
+});
+
+test('a feed that is behind destroys its reader and keeps the rest', () => {
+  const feed = createFeed(100);
+  const [slow, fast] = [feed.open(), feed.open()];
+  for (let count = 0; count < 3; count += 1) {
+    fast.read();
+    feed.publish('exchange', 'x'.repeat(30));
+  }
+  assert.equal(slow.destroyed, true);
+  assert.equal(fast.destroyed, false);
+  assert.equal(feed.size, 1);
+  feed.close();
+  assert.equal(feed.size, 0);
+});
+
+test('a quiet feed sends a comment now and then, only while somebody reads', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const feed = createFeed();
+  t.mock.timers.tick(60_000);
+  const reader = feed.open();
+  reader.read();
+  t.mock.timers.tick(15_000);
+  assert.equal(String(reader.read()), ': ping\n\n');
+  reader.destroy();
+});
