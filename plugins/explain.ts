@@ -10,7 +10,7 @@ import { policyOf, providerOf } from './proxy.js';
 import { ownScope } from './scope.js';
 
 /** Options of the explain plugin; a parsed `Config` fits. */
-export type ExplainOptions = Pick<Config, 'bodyLimit' | 'keys'>;
+export type ExplainOptions = Pick<Config, 'bodyLimit' | 'routes'>;
 
 type ExplainRequest = FastifyRequest<{ Querystring: { endpoint?: unknown; key?: unknown } }>;
 
@@ -28,8 +28,8 @@ async function explainPlugin(app: FastifyInstance, options: ExplainOptions): Pro
     const { path } = endpointOf(request.query.endpoint);
     const key = keyOf(request.query.key);
     const body = bodyOf(request.body);
-    const allowed = key?.routes == null ? null : new Set(key.routes);
-    const entry = app.gatewayRouter.resolve(body.model, allowed, providerOf(request));
+    const entry = app.gatewayRouter.resolve(body.model, key?.allowed ?? null, providerOf(request));
+    const budgeted = [key?.budget, entry.route === null ? null : options.routes[entry.route]?.budget];
     const facts = requestFacts({
       endpoint: path.slice(1),
       body,
@@ -37,14 +37,16 @@ async function explainPlugin(app: FastifyInstance, options: ExplainOptions): Pro
       caller: key?.name ?? null,
       session: sessionOf(request),
       policy: policyOf(request),
+      keyPolicy: key?.policy ?? null,
+      pricedOnly: budgeted.some((budget) => budget?.kind === 'hard'),
     });
     return explain(app.gatewayRouter, entry, facts, Date.now());
   });
 
   function keyOf(name: unknown) {
     if (name === undefined) return null;
-    const key = options.keys.find((known) => known.name === name);
-    if (key !== undefined) return key;
+    const key = app.gatewayKeys.named(String(name));
+    if (key !== null) return key;
     throw new GatewayError('invalid_request_error', `No key is named ${quoted(name)}.`, { param: 'key' });
   }
 }
@@ -77,5 +79,5 @@ export default fp(explainPlugin, {
   fastify: '5.x',
   name: 'gateway-explain',
   encapsulate: true,
-  decorators: { fastify: ['gatewayRouter'] },
+  decorators: { fastify: ['gatewayRouter', 'gatewayKeys'] },
 });

@@ -5,7 +5,7 @@ import { GatewayError } from '../src/errors.js';
 import { depthOf, leavesItsFolder, pathOf, queryOf, withoutSegments } from '../src/paths.js';
 import { rawBody } from '../src/upstream/outgoing.js';
 import { notFoundHandler } from './error-handler.js';
-import { allowedRoutes, factsOf, type ModelProxy, providerOf } from './proxy.js';
+import { allowedTo, factsOf, type ModelProxy, providerOf } from './proxy.js';
 
 interface PassthroughOptions {
   route: RouteShorthandOptions;
@@ -28,7 +28,7 @@ export default async function passthrough(
 
   async function handler(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { exchange, body } = request;
-    const resolution = app.gatewayRouter.passthrough(providerOf(request), allowedRoutes(exchange));
+    const resolution = app.gatewayRouter.passthrough(providerOf(request), allowedTo(exchange));
     if (resolution === null) return notFoundHandler(request, reply);
     const below = withoutSegments(request.url, depth);
     const path = pathOf(below);

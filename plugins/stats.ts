@@ -1,11 +1,12 @@
 import sensible from '@fastify/sensible';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import Type from 'typebox';
 import { ExchangeDetailSchema, ExchangePageSchema, ledgerState, StatsSchema } from '../src/db/answers.js';
 import { parseExchangeQuery, parseTotalsQuery, type RawQuery } from '../src/db/queries.js';
 import type { Dimension } from '../src/db/reports.js';
+import { forcedFilter } from '../src/keys/caller.js';
 import { QueryError } from '../src/window.js';
 
 const Text = Type.Optional(Type.String());
@@ -29,7 +30,7 @@ const GROUPED: readonly [url: string, dimension: Dimension][] = [
   ['/stats/routes', 'route'],
 ];
 
-const config = { gateway: { scope: 'read', record: false } } as const;
+const config = { gateway: { scope: 'own', record: false } } as const;
 
 /** The JSON stats API over `app.gatewayLedger`; decorates `app.gatewayStats`. */
 const stats: FastifyPluginAsyncTypebox = async (app) => {
@@ -52,8 +53,9 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     await ledger.flush();
   });
 
-  const answer = async (raw: RawQuery, grouping?: Dimension) => {
-    const query = understood(app, () => parseTotalsQuery(raw, Date.now(), grouping));
+  const answer = async (request: FastifyRequest, raw: RawQuery, grouping?: Dimension) => {
+    const parsed = understood(app, () => parseTotalsQuery(raw, Date.now(), grouping));
+    const query = { ...parsed, ...ownOnly(request) };
     const { totals, data } = await app.gatewayStats.totals(query);
     return {
       since: new Date(query.window.since).toISOString(),
@@ -69,12 +71,12 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/stats',
     { config, schema: { querystring: StatsQuery, response: { 200: StatsSchema } } },
-    async (request) => answer(request.query),
+    async (request) => answer(request, request.query),
   );
 
   for (const [url, dimension] of GROUPED) {
     const schema = { querystring: WindowQuery, response: { 200: StatsSchema } };
-    app.get(url, { config, schema }, async (request) => answer(request.query, dimension));
+    app.get(url, { config, schema }, async (request) => answer(request, request.query, dimension));
   }
 
   app.get(
@@ -82,7 +84,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     { config, schema: { querystring: ExchangesQuery, response: { 200: ExchangePageSchema } } },
     async (request) => {
       const query = understood(app, () => parseExchangeQuery(request.query, Date.now()));
-      return app.gatewayStats.exchanges(query);
+      return app.gatewayStats.exchanges({ ...query, filter: { ...query.filter, ...ownOnly(request) } });
     },
   );
 
@@ -91,12 +93,19 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     { config, schema: { params: ExchangeParams, response: { 200: ExchangeDetailSchema } } },
     async (request) => {
       const exchange = await app.gatewayStats.exchange(request.params.id);
-      if (!exchange)
+      const { key } = ownOnly(request);
+      if (!exchange || (key !== undefined && exchange.key !== key))
         throw app.httpErrors.notFound(`There is no exchange ${JSON.stringify(request.params.id)}.`);
       return exchange;
     },
   );
 };
+
+/** A caller that may not read everything sees what its own key has left. */
+function ownOnly({ gatewayCaller }: FastifyRequest): { key?: string } {
+  // A host may register this without any keys.
+  return gatewayCaller == null ? {} : (forcedFilter(gatewayCaller) ?? {});
+}
 
 /** The caller's mistakes become a 400 with their own message. */
 function understood<Query>(app: FastifyInstance, parse: () => Query): Query {

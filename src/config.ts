@@ -1,5 +1,6 @@
 import Value from 'typebox/value';
 import { type Environment, expandEnvironment } from './config/environment.js';
+import { completeKey, completeWebhook, keySecret } from './config/keys.js';
 import { collectProblems, type Path, type Problems } from './config/problems.js';
 import { completeProvider, providersFromEnvironment } from './config/providers.js';
 import { checkKeys, checkReferences, type Declared } from './config/references.js';
@@ -7,7 +8,7 @@ import { completePolicies, completeRoutes } from './config/routes.js';
 import { ConfigSchema, type GatewayOptions } from './config/schema.js';
 import { checkShape } from './config/shape.js';
 import { positiveTimer, timer } from './config/timer.js';
-import type { Config, KeyConfig, ProviderConfig } from './config/types.js';
+import type { Config, ProviderConfig } from './config/types.js';
 import { parseBytes } from './config/units.js';
 import { refuseUnsupported } from './config/unsupported.js';
 
@@ -55,6 +56,10 @@ export function describeConfig(config: Config): unknown {
   return {
     ...structuredClone(config),
     keys: config.keys.map((key) => ({ ...key, key: '***' })),
+    keySecret: config.keySecret === null ? null : '***',
+    // The path of such a URL is often a secret too.
+    webhook:
+      config.webhook === null ? null : { url: `${new URL(config.webhook.url).origin}/***`, secret: '***' },
     providers: Object.fromEntries(
       Object.entries(config.providers).map(([name, provider]) => [
         name,
@@ -75,7 +80,9 @@ function complete(options: GatewayOptions, environment: Environment, problems: P
             durability: options.database?.durability ?? 'relaxed',
             capture: 'none',
           },
-    keys: (options.keys ?? []).map(completeKey),
+    keys: (options.keys ?? []).map((key, index) => completeKey(key, ['keys', index], problems)),
+    keySecret: keySecret(options.keySecret, environment, problems),
+    webhook: completeWebhook(options.webhook, problems),
     anonymous: options.anonymous ?? 'loopback',
     providers: completeProviders(options, environment, problems),
     routes: completeRoutes(options.routes, problems),
@@ -102,17 +109,6 @@ function complete(options: GatewayOptions, environment: Environment, problems: P
       options.streamPing === undefined
         ? null
         : positiveTimer(options.streamPing, 0, ['streamPing'], problems),
-  };
-}
-
-function completeKey(options: NonNullable<GatewayOptions['keys']>[number]): KeyConfig {
-  const scopes: KeyConfig['scopes'] = options.scopes?.filter((scope) => scope !== 'admin') ?? ['proxy'];
-  return {
-    name: options.name,
-    key: options.key,
-    scopes: [...new Set(scopes)],
-    routes: options.routes === undefined ? null : [...new Set(options.routes)],
-    policy: options.policy ?? null,
   };
 }
 

@@ -1,3 +1,5 @@
+import type { BudgetConfig, LimitsConfig } from './config/types.js';
+import type { Allowed } from './routing/allowed.js';
 import type { Usage } from './stream/usage.js';
 
 /** How an exchange ended, in one word. */
@@ -33,13 +35,17 @@ export type EndReason =
   | 'client_gone'
   | 'client_timeout';
 
-/** Who takes part: a key of the configuration, or an anonymous caller on a loopback address. */
+/** Who takes part: a key, or an anonymous caller on a loopback address. */
 export interface Caller {
   /** Name of the key; null for an anonymous caller. */
   name: string | null;
   scopes: ReadonlySet<string>;
-  /** The only routes this caller may use as `model`; null means every model. */
-  routes: ReadonlySet<string> | null;
+  /** What this caller may name as `model`; null means everything. */
+  allowed: Allowed | null;
+  limits: LimitsConfig | null;
+  budget: BudgetConfig | null;
+  /** The policy that holds for all it asks. */
+  policy: string | null;
 }
 
 /** Why an exchange was told to stop before its answer was complete. `superseded`: another answer was sent instead. */
@@ -77,6 +83,8 @@ export interface Attempt {
   totalUs: number | null;
   /** The rate-limit headers the upstream sent, as a JSON object; null when it sent none. */
   rateLimit: string | null;
+  /** What the exchange costs, on the attempt that answered it; integer nano-USD. */
+  costNano: number | null;
 }
 
 /**

@@ -129,6 +129,7 @@ function completeModels(options: ProviderOptions): Record<string, ModelConfig> {
       id,
       alias: model.alias ?? null,
       context: model.context ?? null,
+      maxOutput: model.maxOutput ?? null,
       tier: model.tier ?? null,
       price: model.price === undefined ? null : completePrice(model.price),
     };

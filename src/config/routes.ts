@@ -1,4 +1,5 @@
 import { defaultThresholds } from '../routing/complexity.js';
+import { completeBudget } from './keys.js';
 import type { Path, Problems } from './problems.js';
 import { nanoUsd } from './providers.js';
 import type { PolicyOptions, RouteOptions } from './schema.js';
@@ -26,6 +27,7 @@ export function completeRoutes(
       queue: queue(route.queue, [...path, 'queue'], problems),
       hedge: hedge(route.hedge, [...path, 'hedge'], problems),
       retries: route.retries ?? null,
+      budget: completeBudget(route.budget),
     };
   }
   return routes;

@@ -2,10 +2,6 @@ import type { Path, Problems } from './problems.js';
 
 type Refused = (value: unknown) => boolean;
 const always: Refused = () => true;
-const is =
-  (refused: unknown): Refused =>
-  (value) =>
-    value === refused;
 const otherThan =
   (supported: unknown): Refused =>
   (value) =>
@@ -19,8 +15,6 @@ const unsupported: readonly (readonly [pattern: string, refused: Refused])[] = [
   ['database.capture', otherThan('none')],
   ['database.retention', always],
   ['keys.*.limits', always],
-  ['keys.*.budget', always],
-  ['keys.*.scopes.*', is('admin')],
 ];
 
 /** Adds `<path> is not supported yet` for everything of that table that the options use. */

@@ -170,6 +170,8 @@ export const AttemptSchema = Type.Object({
   total_ms: NullableNumber,
   /** The rate-limit headers the upstream sent. */
   rate_limit: Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]),
+  /** What the exchange costs, on the attempt that answered it. */
+  cost_usd: NullableNumber,
 });
 
 /** What is stored of a body, without the body. */

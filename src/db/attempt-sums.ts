@@ -12,7 +12,7 @@ export type AttemptPart = AttemptCount & Record<Dimension, string>;
 const PLACE = { provider: attempts.provider, model: attempts.model, route: exchanges.route };
 
 /** Counts the attempts of the exchanges of an id range that started in a window. */
-export function prepareAttemptRowSums(db: BetterSQLite3Database, groupBy: Dimension[]) {
+export function prepareAttemptRowSums(db: BetterSQLite3Database, groupBy: Dimension[], key?: string) {
   return db
     .select({
       ...groupColumns(PLACE, groupBy),
@@ -22,7 +22,7 @@ export function prepareAttemptRowSums(db: BetterSQLite3Database, groupBy: Dimens
     })
     .from(exchanges)
     .innerJoin(attempts, eq(attempts.exchangeSeq, exchanges.seq))
-    .where(startedWithin())
+    .where(startedWithin(key))
     .groupBy(attempts.decision, attempts.reason, ...groupBy.map((name) => PLACE[name]))
     .prepare();
 }

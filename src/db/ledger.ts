@@ -1,12 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Exchange } from '../exchange.js';
-import { LedgerUnavailableError, reportsOff } from './off.js';
+import { LedgerOffError, LedgerUnavailableError, reportsOff } from './off.js';
 import { openWriter } from './open.js';
 import { createOutbox, type LedgerHealth, type LedgerLogger, type Outbox } from './outbox.js';
 import type { Payload } from './payloads.js';
 import type { Reports } from './reports.js';
 import type { Durability } from './schedule.js';
-import type { StoreOptions } from './store.js';
+import type { StoreOptions, TaskTypes } from './store.js';
+import { createWatch } from './watch.js';
 import { createWorker, StoreError, type StoreWorker } from './worker.js';
 
 export type { LedgerHealth, LedgerLogger } from './outbox.js';
@@ -29,9 +30,22 @@ export interface Ledger {
   flush(): Promise<void>;
   health(): LedgerHealth;
   readonly reports: Reports;
+  /**
+   * A small task on the connection that writes, besides the records. Rejects with `LLM_GATEWAY_LEDGER_UNAVAILABLE`, or
+   * `LLM_GATEWAY_LEDGER_OFF` when there is no database.
+   */
+  run<Task extends SmallTask>(
+    task: Task,
+    input: TaskTypes[Task]['input'],
+  ): Promise<TaskTypes[Task]['output']>;
+  /** Calls `listener` within two seconds after another process has written. Returns how to stop that. */
+  watch(listener: () => void): () => void;
   /** Flushes, then closes the database. Safe to call twice. */
   close(): Promise<void>;
 }
+
+/** What the rest of the gateway keeps in the database. */
+export type SmallTask = 'keys' | 'changeKey' | 'spent' | 'alerts';
 
 export interface LedgerOptions {
   /** The database file, created with its folder when missing; `:memory:` for none. */
@@ -84,12 +98,14 @@ export function openLedger(options: LedgerOptions): Ledger {
     send: (batch, transfer) => writer.ask('write', batch, transfer),
   });
   const probe = setInterval(() => void outbox.attempt(), PROBE_MS).unref();
+  const watch = createWatch(() => writer.ask('changes', null));
   let closing: Promise<void> | null = null;
   // Starts the thread, which takes about 0.1 s.
   void outbox.attempt();
 
   async function shutDown(): Promise<void> {
     clearInterval(probe);
+    watch.stop();
     outbox.stop();
     await save(outbox, performance.now() + closeWithin);
     const { queued, error } = outbox.health();
@@ -113,6 +129,8 @@ export function openLedger(options: LedgerOptions): Ledger {
     flush: () => closing ?? held(writer, outbox.flush),
     health: outbox.health,
     reports: reportsOf(reader, () => closing !== null),
+    run: (task, input) => asked(writer, () => closing !== null, task, input),
+    watch: watch.subscribe,
     close: () => {
       closing ??= held(writer, shutDown);
       return closing;
@@ -141,21 +159,28 @@ async function held<Result>(worker: StoreWorker, run: () => Promise<Result>): Pr
 }
 
 function reportsOf(reader: StoreWorker, isClosed: () => boolean): Reports {
-  const ask: StoreWorker['ask'] = async (task, input) => {
-    if (isClosed()) throw new LedgerUnavailableError('it is closed');
-    try {
-      return await held(reader, () => reader.ask(task, input));
-    } catch (error) {
-      throw error instanceof StoreError && error.code !== ''
-        ? new LedgerUnavailableError(error.message)
-        : error;
-    }
-  };
+  const ask: StoreWorker['ask'] = (task, input) => asked(reader, isClosed, task, input);
   return {
     totals: (query) => ask('totals', query),
     exchanges: (query) => ask('exchanges', query),
     exchange: (id) => ask('exchange', id),
   };
+}
+
+async function asked<Task extends keyof TaskTypes>(
+  worker: StoreWorker,
+  isClosed: () => boolean,
+  task: Task,
+  input: TaskTypes[Task]['input'],
+): Promise<TaskTypes[Task]['output']> {
+  if (isClosed()) throw new LedgerUnavailableError('it is closed');
+  try {
+    return await held(worker, () => worker.ask(task, input));
+  } catch (error) {
+    throw error instanceof StoreError && error.code !== ''
+      ? new LedgerUnavailableError(error.message)
+      : error;
+  }
 }
 
 /** The ledger of a gateway without a database: it takes everything and keeps nothing. */
@@ -178,6 +203,10 @@ export function noLedger(): Ledger {
       error: null,
     }),
     reports: reportsOff(),
+    run: async () => {
+      throw new LedgerOffError();
+    },
+    watch: () => () => {},
     close: nothing,
   };
 }

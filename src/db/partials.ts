@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { and, type Column, gte, lt, type SQL, sql } from 'drizzle-orm';
+import { and, type Column, eq, gte, lt, type SQL, sql } from 'drizzle-orm';
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3';
 import { createHistogram, type Histogram } from './histogram.js';
 import type { Dimension } from './reports.js';
@@ -29,7 +29,7 @@ export function registerHistograms(client: Database): void {
 }
 
 /** Sums over the rows of an id range that started in a window. */
-export function prepareRowSums(db: BetterSQLite3Database, groupBy: Dimension[]) {
+export function prepareRowSums(db: BetterSQLite3Database, groupBy: Dimension[], key?: string) {
   const buckets = sql.join(
     TOKEN_BUCKETS.map((name) => sql`${exchanges[name]}`),
     sql`, `,
@@ -46,7 +46,7 @@ export function prepareRowSums(db: BetterSQLite3Database, groupBy: Dimension[]) 
       firstContentHistogram: sql<Buffer>`histogram_of(${exchanges.firstContentUs})`,
     })
     .from(exchanges)
-    .where(startedWithin())
+    .where(startedWithin(key))
     .groupBy(exchanges.outcome, ...groupBy.map((name) => exchanges[name]))
     .prepare();
 }
@@ -75,10 +75,11 @@ export function within(column: Column) {
   return and(gte(column, sql.placeholder('since')), lt(column, sql.placeholder('until')));
 }
 
-/** The exchanges of a window; the id range is what the index finds them by. */
-export function startedWithin() {
+/** The exchanges of a window, perhaps of one API key only; the id range is what the index finds them by. */
+export function startedWithin(key?: string) {
   const range = [gte(exchanges.id, sql.placeholder('from')), lt(exchanges.id, sql.placeholder('to'))];
-  return and(...range, within(exchanges.startedAt));
+  const own = key === undefined ? undefined : eq(exchanges.key, key);
+  return and(...range, within(exchanges.startedAt), own);
 }
 
 type Source = typeof exchanges | typeof rollups;

@@ -78,6 +78,7 @@ function attemptJson(row: AttemptRecord): ExchangeDetail['attempts'][number] {
     first_content_ms: toMs(row.firstContentUs),
     total_ms: toMs(row.totalUs),
     rate_limit: objectOf(row.rateLimit),
+    cost_usd: toUsd(row.costNano),
   };
 }
 

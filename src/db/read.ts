@@ -68,6 +68,7 @@ function conditionsOf(filter: ExchangeFilter) {
     filter.provider === undefined ? undefined : eq(exchanges.provider, filter.provider),
     filter.model === undefined ? undefined : eq(exchanges.model, filter.model),
     filter.route === undefined ? undefined : eq(exchanges.route, filter.route),
+    filter.key === undefined ? undefined : eq(exchanges.key, filter.key),
     filter.outcome === undefined ? undefined : eq(exchanges.outcome, filter.outcome),
     filter.since === undefined ? undefined : gte(exchanges.startedAt, filter.since),
     filter.until === undefined ? undefined : lt(exchanges.startedAt, filter.until),

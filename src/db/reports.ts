@@ -16,6 +16,8 @@ export interface TotalsQuery {
   window: Window;
   /** No dimension: totals only. */
   groupBy: Dimension[];
+  /** Only exchanges of this API key. */
+  key?: string;
 }
 
 export interface Totals {
@@ -30,6 +32,8 @@ export interface ExchangeFilter {
   model?: string;
   route?: string;
   outcome?: Outcome;
+  /** Name of the API key. */
+  key?: string;
   /** Epoch milliseconds, inclusive. */
   since?: number;
   /** Epoch milliseconds, exclusive. */

@@ -85,6 +85,7 @@ export function attemptRow(exchangeSeq: number, attempt: Attempt): AttemptRow {
     firstContentUs: whole(attempt.firstContentUs),
     totalUs: whole(attempt.totalUs),
     rateLimit: attempt.rateLimit,
+    costNano: whole(attempt.costNano),
   };
 }
 

@@ -87,6 +87,8 @@ export const attempts = sqliteTable(
     totalUs: integer('total_us'),
     /** JSON text of the rate-limit headers. */
     rateLimit: text('rate_limit'),
+    /** Of the attempt that answered; nano-USD. */
+    costNano: integer('cost_nano'),
   },
   (table) => [index('attempts_exchange').on(table.exchangeSeq)],
 );
@@ -208,4 +210,58 @@ export const attemptRollups = sqliteTable(
       columns: [table.hour, table.route, table.provider, table.model, table.decision, table.reason],
     }),
   ],
+);
+
+/** API keys that were created at run time. Their names stay taken: the records of a key go by its name. */
+export const apiKeys = sqliteTable('api_keys', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull().unique(),
+  /** JSON text of what it may be used for. */
+  terms: text('terms').notNull(),
+  createdAt: integer('created_at').notNull(),
+  /** Name of the key that created it; null for the command line. */
+  createdBy: text('created_by'),
+  revokedAt: integer('revoked_at'),
+});
+
+/** What clients send for a key, hashed. A key that was rotated has two for a while. */
+export const apiKeySecrets = sqliteTable(
+  'api_key_secrets',
+  {
+    /** The readable part of the key. */
+    id: text('id').primaryKey(),
+    keyId: text('key_id')
+      .notNull()
+      .references(() => apiKeys.id),
+    /** HMAC-SHA-256 of the whole key. */
+    hash: blob('hash', { mode: 'buffer' }).notNull(),
+    /** Tells with which secret it was hashed, and nothing about it. */
+    sealedBy: text('sealed_by').notNull(),
+    createdAt: integer('created_at').notNull(),
+    /** When its successor is alone; null for the current one. */
+    endsAt: integer('ends_at'),
+  },
+  (table) => [index('api_key_secrets_key').on(table.keyId)],
+);
+
+/** Random values that belong to this database. */
+export const databaseSecrets = sqliteTable('database_secrets', {
+  name: text('name').primaryKey(),
+  value: blob('value', { mode: 'buffer' }).notNull(),
+});
+
+/** What was told, or is to be told, about budgets: once for each budget, period and threshold. */
+export const budgetAlerts = sqliteTable(
+  'budget_alerts',
+  {
+    id: text('id').primaryKey(),
+    /** JSON text of the message. */
+    body: text('body').notNull(),
+    createdAt: integer('created_at').notNull(),
+    tries: integer('tries').notNull(),
+    /** When it is to be sent, again; null once it was taken, or given up. */
+    dueAt: integer('due_at'),
+    deliveredAt: integer('delivered_at'),
+  },
+  (table) => [index('budget_alerts_due').on(table.dueAt)],
 );

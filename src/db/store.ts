@@ -1,8 +1,11 @@
 import type { Database } from 'better-sqlite3';
+import { type Alert, type AlertOrder, prepareAlerts } from './alerts.js';
+import { type KeyChange, type KeyResult, type KeyTable, type KeyTasks, prepareKeys } from './keys.js';
 import { openReader, openWriter, type Synchronous, whileBusy } from './open.js';
 import { type Place, placeOf } from './place.js';
 import { createReports } from './read.js';
 import type { ExchangeDetail, ExchangePage, ExchangeQuery, Reports, Totals, TotalsQuery } from './reports.js';
+import { prepareSpent, type SpentQuery } from './spent.js';
 import { type Batch, prepareWriter, type Written } from './writer.js';
 
 /** What a thread of the ledger is for. `both`: a database in memory is seen by one connection only. */
@@ -22,6 +25,12 @@ export interface TaskTypes {
   totals: { input: TotalsQuery; output: Totals };
   exchanges: { input: ExchangeQuery; output: ExchangePage };
   exchange: { input: string; output: ExchangeDetail | null };
+  /** Changes whenever another process has written. */
+  changes: { input: null; output: string };
+  keys: { input: null; output: KeyTable };
+  changeKey: { input: KeyChange; output: KeyResult };
+  spent: { input: readonly SpentQuery[]; output: number[] };
+  alerts: { input: AlertOrder; output: Alert[] };
   /** Folds the write-ahead log in and closes the database. */
   close: { input: null; output: undefined };
 }
@@ -43,6 +52,9 @@ interface Connection {
   place: Place;
   write: ReturnType<typeof prepareWriter> | null;
   reports: Reports | null;
+  keys: KeyTasks;
+  spent: ReturnType<typeof prepareSpent>;
+  alerts: ReturnType<typeof prepareAlerts>;
 }
 
 /**
@@ -52,14 +64,19 @@ interface Connection {
 export function createStore(options: StoreOptions): Tasks {
   const { path, role, synchronous } = options;
   let current: Connection | null = null;
+  let connections = 0;
 
   function connect(): Connection {
+    connections += 1;
     const client = role === 'read' ? openReader(path) : openWriter(path, { synchronous, waitMs: 0 });
     return {
       client,
       place: placeOf(path),
       write: role === 'read' ? null : prepareWriter(client),
       reports: role === 'write' ? null : createReports(client),
+      keys: prepareKeys(client),
+      spent: prepareSpent(client),
+      alerts: prepareAlerts(client),
     };
   }
 
@@ -92,6 +109,15 @@ export function createStore(options: StoreOptions): Tasks {
     return { place, written: writeRows(batch) };
   }
 
+  /** A small task, which waits for the lock of another process as long as a batch does. */
+  function small<Result>(run: (connection: Connection) => Result): Result {
+    try {
+      return whileBusy(() => run(connection()), BUSY_MS);
+    } catch (error) {
+      throw distrust(error);
+    }
+  }
+
   async function report<Result>(run: (reports: Reports) => Promise<Result>): Promise<Result> {
     try {
       const { reports } = connection();
@@ -115,6 +141,11 @@ export function createStore(options: StoreOptions): Tasks {
     totals: (query) => report((reports) => reports.totals(query)),
     exchanges: (query) => report((reports) => reports.exchanges(query)),
     exchange: (id) => report((reports) => reports.exchange(id)),
+    changes: () => small(({ client }) => `${connections} ${client.pragma('data_version', { simple: true })}`),
+    keys: () => small(({ keys }) => keys.read()),
+    changeKey: (change) => small(({ keys }) => keys.change(change)),
+    spent: (queries) => small(({ spent }) => spent(queries)),
+    alerts: (order) => small(({ alerts }) => alerts(order, Date.now())),
     close() {
       try {
         if (role !== 'read') current?.client.pragma('wal_checkpoint(truncate)');

@@ -10,6 +10,7 @@ import { createTally, type Tally } from './tally.js';
 
 /** Rollups of this span are read at once, then other work has its turn. */
 const STEP_MS = 7 * 86_400_000;
+const NO_HOURS: Window = { since: 0, until: 0 };
 
 /** Sums over a window, exact: whole hours from the rollups, the edges from the rows. */
 export function prepareTotals(client: Database): (query: TotalsQuery) => Promise<Totals> {
@@ -22,12 +23,13 @@ export function prepareTotals(client: Database): (query: TotalsQuery) => Promise
     )
     .raw();
 
-  return async ({ window, groupBy }) => {
+  return async ({ window, groupBy, key }) => {
     const result = createResult(groupBy);
-    const { hours, edges } = cut(window);
+    // The rollups of attempts know no key.
+    const { hours, edges } = key === undefined ? cut(window) : { hours: NO_HOURS, edges: [window] };
 
-    const ofRows = prepareRowSums(db, groupBy);
-    const ofAttempts = prepareAttemptRowSums(db, groupBy);
+    const ofRows = prepareRowSums(db, groupBy, key);
+    const ofAttempts = prepareAttemptRowSums(db, groupBy, key);
     for (const edge of edges) {
       for await (const range of slices(idRange(edge.since, edge.until))) {
         ofRows.all({ ...range, ...edge }).forEach(result.add);
@@ -52,7 +54,7 @@ export function prepareTotals(client: Database): (query: TotalsQuery) => Promise
 /** Whole hours inside a window, and what is left of it at either end. */
 export function cut(window: Window): { hours: Window; edges: Window[] } {
   const hours = { since: nextHour(window.since), until: hourOf(window.until) };
-  if (hours.since >= hours.until) return { hours: { since: 0, until: 0 }, edges: [window] };
+  if (hours.since >= hours.until) return { hours: NO_HOURS, edges: [window] };
   const edges = [
     { since: window.since, until: hours.since },
     { since: hours.until, until: window.until },

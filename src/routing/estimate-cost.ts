@@ -6,6 +6,11 @@ import type { Entry, Target } from './table.js';
 /** Endpoints whose answer is not made of tokens. */
 const withoutOutput = new Set(['embeddings', 'moderations']);
 
+/** Whether tokens are generated. */
+export function hasOutput({ endpoint }: RequestFacts): boolean {
+  return !withoutOutput.has(endpoint);
+}
+
 /**
  * What a request will probably cost at a target, in integer nano-USD; null without a price. The tokens of its text,
  * corrected by how this target has counted so far, and the answer to expect on this route, but no longer than was asked
@@ -17,15 +22,15 @@ export function costEstimator(
   { amounts }: Pick<Learned, 'amounts'>,
 ): (target: Target) => number | null {
   const { inputTokens } = facts;
-  const hasOutput = !withoutOutput.has(facts.endpoint);
+  const generates = hasOutput(facts);
   const most = facts.maxOutputTokens ?? Number.POSITIVE_INFINITY;
   const output = amounts.output(outputKind(entry, facts), inputTokens);
   return ({ id, declared }) => {
     const price = declared?.price ?? null;
-    if (price === null || price.input === null || (hasOutput && price.output === null)) return null;
+    if (price === null || price.input === null || (generates && price.output === null)) return null;
     const { scale, cachedShare } = amounts.input(id);
     const perInput = price.input + ((price.cachedInput ?? price.input) - price.input) * cachedShare;
-    const answer = hasOutput ? Math.min(output(id), most) * (price.output ?? 0) : 0;
+    const answer = generates ? Math.min(output(id), most) * (price.output ?? 0) : 0;
     return Math.round((inputTokens * scale * perInput + answer) / 1_000_000) + (price.request ?? 0);
   };
 }

@@ -51,6 +51,15 @@ export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>
     throw new GatewayError('invalid_request_error', message, { param: 'x-gateway-policy' });
   }
 
+  /** Keys of the configuration are checked when it is read. One that is stored may be older than the policies. */
+  function ownOf({ caller, keyPolicy }: RequestFacts): Policy | undefined {
+    if (keyPolicy === null) return caller === null ? undefined : byKey.get(caller);
+    const own = policies.get(keyPolicy);
+    if (own !== undefined) return own;
+    const message = `This API key is bound to the policy ${JSON.stringify(keyPolicy)}, which is not configured.`;
+    throw new GatewayError('insufficient_permissions', message);
+  }
+
   function byKeyword({ lastUserText }: RequestFacts): Policy | null {
     if (worded.length === 0 || lastUserText === '') return null;
     const text = foldText(lastUserText);
@@ -59,7 +68,7 @@ export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>
 
   return {
     resolve(facts) {
-      const own = facts.caller === null ? undefined : byKey.get(facts.caller);
+      const own = ownOf(facts);
       if (facts.policy === null) return own ?? byKeyword(facts);
       const asked = named(facts.policy);
       return own === undefined || own === asked ? asked : within(asked, own);

@@ -1,5 +1,6 @@
 import type { Config } from '../config.js';
 import { GatewayError } from '../errors.js';
+import { type Allowed, permitted } from './allowed.js';
 import { type Availability, createAvailability } from './availability.js';
 import { begin, choose, type Plan } from './choose.js';
 import { costEstimator } from './estimate-cost.js';
@@ -10,9 +11,6 @@ import { createPolicies } from './policies.js';
 import { buildTable, type Entry, type ListedModel, type Table, type Target } from './table.js';
 import { noProvider, notAllowed, notFound } from './unknown-model.js';
 
-/** The only routes a caller may use; null means that it may use everything. */
-type Allowed = ReadonlySet<string> | null;
-
 /** Turns the `model` of a request into the targets that may answer it. */
 export interface Router {
   /**
@@ -20,12 +18,12 @@ export interface Router {
    * nowhere, and `insufficient_permissions` when it leads, or may lead, past the routes that are allowed. With a
    * `provider`, only its targets are left; one that it does not name is looked for among that provider's models.
    */
-  resolve(model: string, allowed: Allowed, provider?: string | null): Entry;
+  resolve(model: string, allowed: Allowed | null, provider?: string | null): Entry;
   /**
    * Where requests lead that are not routed by a model: to the provider the caller names, else to the configured
    * one; null when there is neither. Callers that are bound to routes have no such way.
    */
-  passthrough(provider: string | null, allowed: Allowed): Entry | null;
+  passthrough(provider: string | null, allowed: Allowed | null): Entry | null;
   /**
    * Which targets to try for a request, and why not the others, at `now` (epoch ms). Changes nothing. Throws a
    * `GatewayError` 400 for a policy that is not configured.
@@ -39,8 +37,8 @@ export interface Router {
   readonly observe: Observer;
   /** What earlier requests have taught. */
   readonly learned: Learned;
-  /** What a caller can name. One that is bound to routes sees nothing else. */
-  models(allowed: Allowed): readonly ListedModel[];
+  /** What a caller can name, as far as it may use it. */
+  models(allowed: Allowed | null): readonly ListedModel[];
   /** From now on the provider has these models, besides those that are declared. */
   discovered(provider: string, models: readonly string[]): void;
   readonly availability: Availability;
@@ -76,7 +74,10 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
     begin: (plan, now) => begin(plan, { learned, now, random }),
     models(allowed) {
       const models = table.models();
-      return allowed === null ? models : models.filter(({ id, isRoute }) => isRoute && allowed.has(id));
+      if (allowed === null) return models;
+      return models.filter(({ id, target }) => {
+        return target === null ? allowed.has(id) : allowed.reaches?.(target) === true;
+      });
     },
     discovered(provider, models) {
       lists.set(provider, models);
@@ -90,8 +91,9 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
     },
     resolve(model, allowed, provider = null) {
       const known = table.resolve(model) ?? (provider === null ? fallback() : null);
-      const entry = provider === null ? known : narrow(table, known, provider, model);
-      if (allowed !== null && (entry?.route == null || !allowed.has(entry.route))) throw notAllowed(model);
+      const found = provider === null ? known : narrow(table, known, provider, model);
+      const entry = found === null || allowed === null ? found : permitted(found, allowed);
+      if (allowed !== null && entry === null) throw notAllowed(model);
       if (provider !== null && table.provider(provider) === null) throw noProvider(config, provider);
       if (entry === null) throw notFound(config, model);
       return entry;
@@ -100,7 +102,10 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
       const name = provider ?? config.passthroughProvider;
       if (name === null) return null;
       if (allowed !== null) {
-        throw new GatewayError('insufficient_permissions', 'This API key may only use its routes.');
+        throw new GatewayError(
+          'insufficient_permissions',
+          'This API key may only use its routes and models.',
+        );
       }
       const entry = table.provider(name);
       if (entry === null) throw noProvider(config, name);

@@ -39,7 +39,8 @@ export interface Entry {
 export interface ListedModel {
   id: string;
   ownedBy: string;
-  isRoute: boolean;
+  /** `provider/model`; null for a route. */
+  target: string | null;
 }
 
 /** Every name that leads somewhere. */
@@ -135,10 +136,10 @@ export function buildTable(
       const listed: ListedModel[] = [...routes.keys()].map((id) => ({
         id,
         ownedBy: 'gateway',
-        isRoute: true,
+        target: null,
       }));
       for (const [id, target] of [...byAlias, ...known]) {
-        listed.push({ id, ownedBy: target.provider.name, isRoute: false });
+        listed.push({ id, ownedBy: target.provider.name, target: target.id });
       }
       return listed;
     },

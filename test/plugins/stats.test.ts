@@ -182,6 +182,7 @@ test('one exchange is shown with its attempts under the names of the record', as
       first_content_ms: null,
       total_ms: null,
       rate_limit: { limit: '5' },
+      cost_usd: null,
     },
   ]);
   assert.equal(body.lag_ms, 2.5);
@@ -236,7 +237,7 @@ test('with the ledger off the routes are a 404 that says so', async (t) => {
   }
 });
 
-test('every route asks for the read scope and leaves no record', async (t) => {
+test('every route shows a caller its own records at least, and leaves none', async (t) => {
   const app = Fastify();
   t.after(() => app.close());
   const seen = new Map<string, unknown>();
@@ -246,7 +247,7 @@ test('every route asks for the read scope and leaves no record', async (t) => {
   await app.register(persistence, { database: false });
   await app.register(stats);
   await app.ready();
-  const expected = { scope: 'read', record: false };
+  const expected = { scope: 'own', record: false };
   assert.deepEqual(
     [...seen],
     ['/stats', '/stats/providers', '/stats/models', '/stats/routes', '/exchanges', '/exchanges/:id'].map(

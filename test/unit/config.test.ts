@@ -19,6 +19,8 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
       server: { host: '127.0.0.1', port: 8080 },
       database: { path: './data/gateway.db', durability: 'relaxed', capture: 'none' },
       keys: [],
+      keySecret: null,
+      webhook: null,
       anonymous: 'loopback',
       providers: {
         echo: {
@@ -27,7 +29,9 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
           baseUrl: '',
           apiKey: null,
           timeouts: { connect: 5000, firstByte: 120_000, idle: 60_000, total: 600_000 },
-          models: { echo: { id: 'echo', alias: null, context: null, tier: null, price: null } },
+          models: {
+            echo: { id: 'echo', alias: null, context: null, maxOutput: null, tier: null, price: null },
+          },
           streamUsage: true,
           connections: null,
           discover: null,
@@ -57,7 +61,17 @@ test('every key that a user can set arrives in its normalised form', () => {
     server: { host: '::', port: 0 },
     database: { path: ':memory:', durability: 'relaxed', capture: 'none' },
     keys: [
-      { name: 'web', key: KEY, scopes: ['proxy', 'read', 'proxy'], routes: ['fast'], policy: 'code' },
+      {
+        name: 'web',
+        key: KEY,
+        scopes: ['proxy', 'read', 'admin', 'proxy'],
+        routes: ['fast'],
+        models: ['lab/*', 'lab/*'],
+        budget: { usd: 0.5, per: 'week', kind: 'soft' },
+        policy: 'code',
+        expires: '2027-01-31',
+        tags: ['team-a'],
+      },
       { name: 'ops', key: `${KEY}2` },
     ],
     anonymous: 'anywhere',
@@ -71,6 +85,7 @@ test('every key that a user can set arrives in its normalised form', () => {
           'org/big.model': {
             alias: 'big',
             context: 131_072,
+            maxOutput: 8192,
             tier: 'frontier',
             price: { input: 0.05, output: 0.1, request: 2 },
           },
@@ -95,6 +110,7 @@ test('every key that a user can set arrives in its normalised form', () => {
         queue: { maxWait: '5s' },
         hedge: { delay: '500ms' },
         retries: 0,
+        budget: { usd: 20, per: 'total' },
       },
       other: { targets: ['fake/echo'] },
     },
@@ -119,8 +135,30 @@ test('every key that a user can set arrives in its normalised form', () => {
   assert.deepEqual(config.server, { host: '::', port: 0 });
   assert.deepEqual(config.database, { path: ':memory:', durability: 'relaxed', capture: 'none' });
   assert.deepEqual(config.keys, [
-    { name: 'web', key: KEY, scopes: ['proxy', 'read'], routes: ['fast'], policy: 'code' },
-    { name: 'ops', key: `${KEY}2`, scopes: ['proxy'], routes: null, policy: null },
+    {
+      name: 'web',
+      key: KEY,
+      scopes: ['proxy', 'read', 'admin'],
+      routes: ['fast'],
+      models: ['lab/*'],
+      limits: null,
+      budget: { nano: 500_000_000, per: 'week', kind: 'soft' },
+      policy: 'code',
+      expiresAt: Date.UTC(2027, 0, 31),
+      tags: ['team-a'],
+    },
+    {
+      name: 'ops',
+      key: `${KEY}2`,
+      scopes: ['proxy'],
+      routes: null,
+      models: null,
+      limits: null,
+      budget: null,
+      policy: null,
+      expiresAt: null,
+      tags: [],
+    },
   ]);
   assert.equal(config.anonymous, 'anywhere');
   assert.deepEqual(plain(config.providers.lab), {
@@ -134,14 +172,16 @@ test('every key that a user can set arrives in its normalised form', () => {
         id: 'org/big.model',
         alias: 'big',
         context: 131_072,
+        maxOutput: 8192,
         tier: 'frontier',
         price: { ...nothing, input: 50_000_000, output: 100_000_000, request: 2_000_000_000 },
       },
-      free: { id: 'free', alias: null, context: null, tier: null, price: null },
+      free: { id: 'free', alias: null, context: null, maxOutput: null, tier: null, price: null },
       zero: {
         id: 'zero',
         alias: null,
         context: null,
+        maxOutput: null,
         tier: null,
         price: { ...nothing, input: 0, output: null, request: null },
       },
@@ -177,6 +217,7 @@ test('every key that a user can set arrives in its normalised form', () => {
       queue: { maxWait: 5000, maxSize: 100 },
       hedge: { delay: 500, maxShare: 0.1 },
       retries: 0,
+      budget: { nano: 20_000_000_000, per: 'total', kind: 'hard' },
     },
     other: {
       name: 'other',
@@ -188,6 +229,7 @@ test('every key that a user can set arrives in its normalised form', () => {
       queue: null,
       hedge: null,
       retries: null,
+      budget: null,
     },
   });
   assert.deepEqual(plain(config.policies), {

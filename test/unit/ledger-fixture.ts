@@ -76,6 +76,7 @@ export function attempt(fields: Partial<Attempt> = {}): Attempt {
     firstContentUs: null,
     totalUs: null,
     rateLimit: null,
+    costNano: null,
     ...fields,
   };
 }
