@@ -51,11 +51,21 @@ export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
   const ring = createKeyring(config.keys);
   const configured = new Map(ring.entries.map(({ caller, terms }) => [terms.name, caller]));
   let stored: StoredKeys | null = null;
+  /** Of a database that was deleted or replaced under a running gateway. */
+  let lost: StoredKeys | null = null;
   let warned = 0;
 
   async function read(): Promise<void> {
     if (ledger === null) return;
-    stored = readKeys(await ledger.run('keys', null), config.keySecret);
+    const next = readKeys(await ledger.run('keys', null), config.keySecret);
+    if (stored !== null && stored.database !== next.database) {
+      lost = stored;
+      logger.error(
+        { keys: lost.keys.length },
+        'the database was replaced: the API keys that were known still work until the next start',
+      );
+    }
+    stored = next;
     if (stored.foreign > 0 && stored.foreign !== warned) {
       logger.warn(
         { keys: stored.foreign },
@@ -83,8 +93,9 @@ export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
   /** Only what has the form of a stored key may be one that was not read. */
   function findStored(presented: string, now: number): Caller | Refusal {
     if (ledger === null) return 'unknown';
-    if (stored !== null) return stored.find(presented, now);
-    return secretId(presented) === null ? 'unknown' : 'unread';
+    if (stored === null) return secretId(presented) === null ? 'unknown' : 'unread';
+    const found = stored.find(presented, now);
+    return found === 'unknown' && lost !== null ? lost.find(presented, now) : found;
   }
 
   async function secretToHash(): Promise<string | Uint8Array> {
@@ -109,7 +120,7 @@ export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
   return {
     get none() {
       if (ring.entries.length > 0) return false;
-      return ledger === null || stored?.keys.length === 0;
+      return ledger === null || (stored?.keys.length === 0 && lost === null);
     },
     find(presented, now) {
       const own = ring.find(presented);
@@ -119,7 +130,8 @@ export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
       return expiresAt !== null && expiresAt <= now ? 'expired' : own.caller;
     },
     named(name) {
-      return configured.get(name) ?? stored?.byName.get(name)?.caller ?? null;
+      const kept = stored?.byName.get(name) ?? lost?.byName.get(name);
+      return configured.get(name) ?? kept?.caller ?? null;
     },
     callers() {
       const usable = stored?.keys.filter(({ revokedAt }) => revokedAt === null) ?? [];

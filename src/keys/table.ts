@@ -32,6 +32,8 @@ export type Refusal = 'unknown' | 'revoked' | 'expired' | 'replaced' | 'unread';
 export interface StoredKeys {
   readonly keys: readonly StoredKey[];
   readonly byName: ReadonlyMap<string, StoredKey>;
+  /** Tells one database from another. */
+  readonly database: string;
   /** What new keys are hashed with. */
   readonly secret: string | Uint8Array;
   /** Secrets that were hashed with another secret than this: they match nothing. */
@@ -65,6 +67,7 @@ export function readKeys(table: KeyTable, keySecret: string | null): StoredKeys 
   return {
     keys,
     byName: new Map(keys.map((key) => [key.name, key])),
+    database: fingerprint(table.secret),
     secret,
     foreign: secrets.length - byId.size,
     find(presented, now) {
