@@ -2,6 +2,7 @@ import type { BudgetConfig } from '../config.js';
 import type { Alert } from '../db/alerts.js';
 import type { Ledger, LedgerLogger } from '../db/ledger.js';
 import type { Exchange } from '../exchange.js';
+import { cancelledError } from '../upstream/final.js';
 import { type Account, createAccounts } from './accounts.js';
 import { type BudgetState, createAlarm, type Subject } from './alert.js';
 import { exceeded, isUsedUp, unreadable } from './error.js';
@@ -65,6 +66,7 @@ export function createBudgets(options: BudgetsOptions): Budgets {
   const accounts = createAccounts(ledger);
   const alarm = createAlarm(options.onAlert);
   const held = new WeakMap<Exchange, Held>();
+  const over = new WeakSet<Exchange>();
 
   function claimsOf({ key, route, startedAt }: Exchange): Claim[] {
     const subjects: Subject[] = [];
@@ -130,9 +132,12 @@ export function createBudgets(options: BudgetsOptions): Budgets {
     async admit(exchange, quote) {
       const claims = claimsOf(exchange);
       for (const claim of claims) await ready(claim);
+      // Nobody would give back what is set aside for an exchange that was over meanwhile.
+      if (exchange.cancelled !== null || over.has(exchange)) throw cancelledError(exchange);
       held.set(exchange, { quote, holds: reserve(claims, quote.most) });
     },
     settle(exchange) {
+      over.add(exchange);
       const { quote, holds } = held.get(exchange) ?? nothingHeld;
       const cost = chargeOf(exchange, quote);
       for (const hold of holds.values()) hold.settle(cost);

@@ -1,5 +1,6 @@
 import type { Config } from '../config.js';
-import { createStore, type TaskTypes } from '../db/store.js';
+import type { SmallTasks } from '../db/small-tasks.js';
+import { createStore } from '../db/store.js';
 import { checkTerms } from '../keys/check.js';
 import { type KeyJson, storedKeyJson } from '../keys/json.js';
 import { createKeys, type Keys } from '../keys/keys.js';
@@ -21,7 +22,7 @@ export async function keys(command: KeysCommand): Promise<void> {
     throw new CommandError('keys are kept in the database, but there is no file: set database.path, or --db');
   }
   const store = createStore({ path: database.path, role: 'write', synchronous: 'full' });
-  async function run<Task extends keyof TaskTypes>(task: Task, input: TaskTypes[Task]['input']) {
+  async function run<Task extends keyof SmallTasks>(task: Task, input: SmallTasks[Task]['input']) {
     return await store[task](input);
   }
   const logger = { warn: say, error: say };

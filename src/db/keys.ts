@@ -4,11 +4,26 @@ import { and, eq, gt, isNull, lt, or } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { apiKeySecrets, apiKeys, databaseSecrets } from './schema.js';
 
-/** A key as it is stored; `terms` is JSON text. Instants are epoch milliseconds. */
-export type KeyRow = typeof apiKeys.$inferSelect;
+/** A key as it is stored. Instants are epoch milliseconds. */
+export interface KeyRow {
+  id: string;
+  name: string;
+  /** JSON text. */
+  terms: string;
+  createdAt: number;
+  createdBy: string | null;
+  revokedAt: number | null;
+}
 
 /** One of the secrets of a key. */
-export type SecretRow = Omit<typeof apiKeySecrets.$inferSelect, 'hash'> & { hash: Uint8Array };
+export interface SecretRow {
+  id: string;
+  keyId: string;
+  hash: Uint8Array;
+  sealedBy: string;
+  createdAt: number;
+  endsAt: number | null;
+}
 
 /** Every key there is, revoked ones too. */
 export interface KeyTable {

@@ -6,6 +6,7 @@ import { createOutbox, type LedgerHealth, type LedgerLogger, type Outbox } from 
 import type { Payload } from './payloads.js';
 import type { Reports } from './reports.js';
 import type { Durability } from './schedule.js';
+import type { SmallTasks } from './small-tasks.js';
 import type { StoreOptions, TaskTypes } from './store.js';
 import { createWatch } from './watch.js';
 import { createWorker, StoreError, type StoreWorker } from './worker.js';
@@ -34,18 +35,15 @@ export interface Ledger {
    * A small task on the connection that writes, besides the records. Rejects with `LLM_GATEWAY_LEDGER_UNAVAILABLE`, or
    * `LLM_GATEWAY_LEDGER_OFF` when there is no database.
    */
-  run<Task extends SmallTask>(
+  run<Task extends keyof SmallTasks>(
     task: Task,
-    input: TaskTypes[Task]['input'],
-  ): Promise<TaskTypes[Task]['output']>;
+    input: SmallTasks[Task]['input'],
+  ): Promise<SmallTasks[Task]['output']>;
   /** Calls `listener` within two seconds after another process has written. Returns how to stop that. */
   watch(listener: () => void): () => void;
   /** Flushes, then closes the database. Safe to call twice. */
   close(): Promise<void>;
 }
-
-/** What the rest of the gateway keeps in the database. */
-export type SmallTask = 'keys' | 'changeKey' | 'spent' | 'alerts';
 
 export interface LedgerOptions {
   /** The database file, created with its folder when missing; `:memory:` for none. */

@@ -1,11 +1,12 @@
 import type { Database } from 'better-sqlite3';
-import { type Alert, type AlertOrder, prepareAlerts } from './alerts.js';
-import { type KeyChange, type KeyResult, type KeyTable, type KeyTasks, prepareKeys } from './keys.js';
+import { prepareAlerts } from './alerts.js';
+import { type KeyTasks, prepareKeys } from './keys.js';
 import { openReader, openWriter, type Synchronous, whileBusy } from './open.js';
 import { type Place, placeOf } from './place.js';
 import { createReports } from './read.js';
 import type { ExchangeDetail, ExchangePage, ExchangeQuery, Reports, Totals, TotalsQuery } from './reports.js';
-import { prepareSpent, type SpentQuery } from './spent.js';
+import type { SmallTasks } from './small-tasks.js';
+import { prepareSpent } from './spent.js';
 import { type Batch, prepareWriter, type Written } from './writer.js';
 
 /** What a thread of the ledger is for. `both`: a database in memory is seen by one connection only. */
@@ -19,7 +20,7 @@ export interface StoreOptions {
 }
 
 /** Everything a thread of the ledger can be asked to do: what it takes and what it gives. */
-export interface TaskTypes {
+export interface TaskTypes extends SmallTasks {
   /** Writes a batch; an empty one only finds out whether the file is still there. */
   write: { input: Batch; output: Written };
   totals: { input: TotalsQuery; output: Totals };
@@ -27,10 +28,6 @@ export interface TaskTypes {
   exchange: { input: string; output: ExchangeDetail | null };
   /** Changes whenever another process has written. */
   changes: { input: null; output: string };
-  keys: { input: null; output: KeyTable };
-  changeKey: { input: KeyChange; output: KeyResult };
-  spent: { input: readonly SpentQuery[]; output: number[] };
-  alerts: { input: AlertOrder; output: Alert[] };
   /** Folds the write-ahead log in and closes the database. */
   close: { input: null; output: undefined };
 }

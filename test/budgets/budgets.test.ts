@@ -6,8 +6,8 @@ import { type Budgets, createBudgets } from '../../src/budgets/budgets.js';
 import type { Quote } from '../../src/budgets/quote.js';
 import type { BudgetConfig } from '../../src/config.js';
 import type { Alert } from '../../src/db/alerts.js';
+import type { SmallTasks } from '../../src/db/small-tasks.js';
 import type { SpentQuery } from '../../src/db/spent.js';
-import type { TaskTypes } from '../../src/db/store.js';
 import { beginAttempt, type Exchange, openExchange } from '../../src/exchange.js';
 import { healthy } from '../unit/ledger-fixture.js';
 
@@ -20,13 +20,13 @@ function setUp(budgets: Record<string, BudgetConfig>, records: { sum: number } =
   const asked: SpentQuery[] = [];
   const state = { broken: false, at: NOW, alerts, asked, records };
   const budgetOf = ({ kind, name }: Subject) => budgets[`${kind} ${name}`] ?? null;
-  async function run<Task extends keyof TaskTypes>(
+  async function run<Task extends keyof SmallTasks>(
     _task: Task,
-    input: TaskTypes[Task]['input'],
-  ): Promise<TaskTypes[Task]['output']> {
+    input: SmallTasks[Task]['input'],
+  ): Promise<SmallTasks[Task]['output']> {
     if (state.broken) throw new Error('broken');
     for (const query of input as SpentQuery[]) asked.push(query);
-    return [records.sum] as TaskTypes[Task]['output'];
+    return [records.sum] as SmallTasks[Task]['output'];
   }
   const created = createBudgets({
     budgetOf,
@@ -112,6 +112,17 @@ test('retry-after is the reset when the money is spent, and soon when it is only
   first.costNano = 60;
   budgets.settle(first);
   await assert.rejects(budgets.admit(exchangeOf(), costing(60)), { retryAfterMs: DAY_MS / 2 });
+});
+
+test('an exchange that is over before its budget could be read sets nothing aside', async () => {
+  const { budgets } = setUp({ 'key web': hard(100) });
+  const [left, answered] = [exchangeOf(), exchangeOf()];
+  const admitted = [left, answered].map((exchange) => budgets.admit(exchange, costing(40)));
+  left.cancelled = 'client_gone';
+  budgets.settle(left);
+  budgets.settle(answered);
+  for (const each of admitted) await assert.rejects(each);
+  assert.deepEqual(await figures(budgets), [['web', 0, 0]]);
 });
 
 test('a missing usage makes no answer free, and the record says that it is assumed', async () => {

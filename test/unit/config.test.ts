@@ -56,6 +56,24 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
   }
 });
 
+test('no secret is in the configuration for printing', () => {
+  const secrets = { key: `${KEY}-a-canary`, keySecret: `${KEY}-b-canary`, secret: `${KEY}-c-canary` };
+  const config = parseConfig(
+    {
+      keys: [{ name: 'web', key: secrets.key }],
+      keySecret: secrets.keySecret,
+      webhook: { url: 'https://hooks.example.org/d-canary?e-canary', secret: secrets.secret },
+    },
+    {},
+  );
+  const printed = JSON.stringify(describeConfig(config));
+  assert.ok(!printed.includes('canary'), printed);
+  assert.ok(printed.includes('https://hooks.example.org'));
+  const fromEnvironment = parseConfig({}, { LLM_GATEWAY_KEY_SECRET: secrets.keySecret });
+  assert.equal(fromEnvironment.keySecret, secrets.keySecret);
+  assert.throws(() => parseConfig({}, { LLM_GATEWAY_KEY_SECRET: 'short' }), /LLM_GATEWAY_KEY_SECRET holds/);
+});
+
 test('every key that a user can set arrives in its normalised form', () => {
   const options: GatewayOptions = {
     server: { host: '::', port: 0 },

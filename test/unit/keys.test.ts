@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import type { KeyTermsOptions } from '../../src/config/schema.js';
 import { parseConfig } from '../../src/config.js';
 import type { KeyTable } from '../../src/db/keys.js';
-import { createStore, type TaskTypes } from '../../src/db/store.js';
+import type { SmallTasks } from '../../src/db/small-tasks.js';
+import { createStore } from '../../src/db/store.js';
 import { forcedFilter } from '../../src/keys/caller.js';
 import { createKeys } from '../../src/keys/keys.js';
 import { hashKey, newSecret, secretId } from '../../src/keys/secret.js';
@@ -22,7 +23,7 @@ async function setUp(
   const store = createStore({ path, role: 'write', synchronous: 'normal' });
   t.after(() => store.close(null));
   const state = { broken: false, lines: [] as string[] };
-  async function run<Task extends keyof TaskTypes>(task: Task, input: TaskTypes[Task]['input']) {
+  async function run<Task extends keyof SmallTasks>(task: Task, input: SmallTasks[Task]['input']) {
     if (state.broken) throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR' });
     return await store[task](input);
   }
@@ -148,7 +149,7 @@ test('a database that is replaced under a running gateway takes no good key away
   const { key } = await one.keys.create('web', {}, null);
   const { key: foreign } = await other.keys.create('else', {}, null);
   let current = one.store;
-  async function run<Task extends keyof TaskTypes>(task: Task, input: TaskTypes[Task]['input']) {
+  async function run<Task extends keyof SmallTasks>(task: Task, input: SmallTasks[Task]['input']) {
     return await current[task](input);
   }
   const lines: string[] = [];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { createStore, type TaskTypes } from '../../src/db/store.js';
+import type { SmallTasks } from '../../src/db/small-tasks.js';
+import { createStore } from '../../src/db/store.js';
 import { createKeys } from '../../src/keys/keys.js';
 import { chat, post, type RunningGateway, readRows, type Setup, startGateway } from '../helpers/gateway.js';
 import { json, startUpstream } from '../helpers/upstream.js';
@@ -162,7 +163,7 @@ test('without any key this machine is served but may not administer, until there
   assert.equal((await fetch(`${gateway.url}/admin/keys`)).status, 403);
   // As the command line does it, in another process.
   const store = createStore({ path: gateway.database, role: 'write', synchronous: 'full' });
-  async function run<Task extends keyof TaskTypes>(task: Task, input: TaskTypes[Task]['input']) {
+  async function run<Task extends keyof SmallTasks>(task: Task, input: SmallTasks[Task]['input']) {
     return await store[task](input);
   }
   const quiet = { warn: () => {}, error: () => {} };
