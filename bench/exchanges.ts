@@ -137,6 +137,7 @@ function attemptsOf(exchange: Exchange, provider: string, model: string, random:
     firstContentUs,
     totalUs,
     rateLimit: null,
+    costNano: null,
   };
   if (random() > 0.06) return [first];
   const busy: Attempt = {

@@ -2,13 +2,16 @@ import sensible from '@fastify/sensible';
 import type { FastifyInstance, RegisterOptions } from 'fastify';
 import { type GatewayOptions, parseConfig } from '../src/config.js';
 import '../src/types.js';
+import admin from './admin.js';
 import auth from './auth.js';
 import availability from './availability.js';
+import budgets from './budgets.js';
 import { notFoundHandler } from './error-handler.js';
 import exchange from './exchange.js';
 import explain from './explain.js';
 import forwarding from './forwarding.js';
 import health from './health.js';
+import keys from './keys.js';
 import limits, { type LimitsOptions } from './limits.js';
 import liveFeed from './live-feed.js';
 import openai from './openai.js';
@@ -50,8 +53,10 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   // Fastify closes the last registered first: connections, then exchanges, and the ledger at the end.
   await app.register(persistence, config);
   await app.register(exchange, config);
+  await app.register(keys, config);
   await app.register(auth, config);
   await app.register(limits, { limitStore });
+  await app.register(budgets, config);
   await app.register(routing, config);
   await app.register(forwarding, config);
   await app.register(openai, config);
@@ -60,6 +65,7 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   await app.register(stats, config);
   await app.register(sessions, config);
   await app.register(liveFeed, config);
+  await app.register(admin, config);
   await app.register(health, config);
   // Without a prefix of its own, the gateway shares its scope with the host, whose unknown URLs are the host's.
   // Last, because a prefix that is taken shows in the routes first, as an error that can be caught.

@@ -7,7 +7,7 @@ import { depthOf, leavesItsFolder, pathOf, queryOf, withoutSegments } from '../s
 import { lend } from '../src/upload/lend.js';
 import { rawBody } from '../src/upstream/outgoing.js';
 import { notFoundHandler } from './error-handler.js';
-import { allowedRoutes, factsOf, type ModelProxy, providerOf } from './proxy.js';
+import { allowedTo, factsOf, type ModelProxy, providerOf } from './proxy.js';
 
 interface PassthroughOptions {
   route: RouteShorthandOptions;
@@ -33,8 +33,8 @@ export default async function passthrough(
 
   async function handler(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { exchange, body } = request;
-    const key = exchange?.key ?? null;
-    const resolution = app.gatewayRouter.passthrough(providerOf(request), allowedRoutes(exchange), key);
+    const allowed = allowedTo(exchange);
+    const resolution = app.gatewayRouter.passthrough(providerOf(request), allowed, exchange?.caller?.policy);
     if (resolution === null) return notFoundHandler(request, reply);
     const below = withoutSegments(originForm(request.url), depth);
     const path = pathOf(below);

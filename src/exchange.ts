@@ -132,6 +132,7 @@ export function beginAttempt(exchange: Exchange, provider: string, model: string
     firstContentUs: null,
     totalUs: null,
     rateLimit: null,
+    costNano: null,
   };
   exchange.attempts.push(attempt);
   return attempt;

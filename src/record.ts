@@ -1,5 +1,6 @@
-import type { LimitsConfig, Price } from './config/types.js';
+import type { BudgetConfig, CaptureMode, LimitsConfig, Price } from './config/types.js';
 import type { Capture } from './payloads/capture.js';
+import type { Allowed } from './routing/allowed.js';
 import type { Usage } from './stream/usage.js';
 
 /** How an exchange ended, in one word. */
@@ -35,15 +36,19 @@ export type EndReason =
   | 'client_gone'
   | 'client_timeout';
 
-/** Who takes part: a key of the configuration, or an anonymous caller on a loopback address. */
+/** Who takes part: a key, or an anonymous caller on a loopback address. */
 export interface Caller {
   /** Name of the key; null for an anonymous caller. */
   name: string | null;
   scopes: ReadonlySet<string>;
-  /** The only routes this caller may use as `model`; null means every model. */
-  routes: ReadonlySet<string> | null;
-  /** What the caller may ask for; null: as much as it likes. */
+  /** What this caller may name as `model`; null means everything. */
+  allowed: Allowed | null;
   limits: LimitsConfig | null;
+  budget: BudgetConfig | null;
+  /** The policy that holds for all it asks. */
+  policy: string | null;
+  /** Whether its bodies are stored; null: as the route says. */
+  capture: CaptureMode | null;
 }
 
 /** Why an exchange was told to stop before its answer was complete. `superseded`: another answer was sent instead. */
@@ -81,6 +86,8 @@ export interface Attempt {
   totalUs: number | null;
   /** The rate-limit headers the upstream sent, as a JSON object; null when it sent none. */
   rateLimit: string | null;
+  /** What the exchange costs, on the attempt that answered it; integer nano-USD. */
+  costNano: number | null;
 }
 
 /**

@@ -133,6 +133,7 @@ function completeModels(
       id,
       alias: model.alias ?? null,
       context: model.context ?? null,
+      maxOutput: model.maxOutput ?? null,
       tier: model.tier ?? null,
       ...completePrices(model.price, [...path, id, 'price'], problems),
     };

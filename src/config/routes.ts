@@ -1,4 +1,5 @@
 import { defaultThresholds } from '../routing/complexity.js';
+import { completeBudget } from './keys.js';
 import { nanoUsd } from './prices.js';
 import type { Path, Problems } from './problems.js';
 import type { PolicyOptions, RouteOptions } from './schema.js';
@@ -27,6 +28,7 @@ export function completeRoutes(
       hedge: hedge(route.hedge, [...path, 'hedge'], problems),
       retries: route.retries ?? null,
       capture: route.capture ?? null,
+      budget: completeBudget(route.budget),
     };
   }
   return routes;

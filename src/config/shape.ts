@@ -6,7 +6,7 @@ import { closest, formatPath, type Path, type Problems } from './problems.js';
 /** Names that are refused everywhere, because plain objects elsewhere could trip over them. */
 const RESERVED = ['__proto__', 'constructor', 'prototype'];
 /** Values at these keys are never printed, nor is text with an `@`: what stands before one may be a password. */
-const SECRET = ['key', 'apiKey'];
+const SECRET = ['key', 'apiKey', 'keySecret', 'secret', 'url'];
 const MAX_PRINTED = 60;
 
 /**

@@ -54,6 +54,8 @@ export function exchangeRow(exchange: Exchange): ExchangeRow {
     providerCostNano: whole(usage?.providerCostNano),
     dearestCostNano: whole(exchange.dearestCostNano),
     priceSource: exchange.priceSource,
+    // The writer knows it.
+    priceSeq: null,
     attempts: exchange.attempts.length,
     queueUs: whole(exchange.queueUs),
     connectUs: whole(exchange.connectUs),
@@ -87,6 +89,7 @@ export function attemptRow(exchangeSeq: number, attempt: Attempt): AttemptRow {
     firstContentUs: whole(attempt.firstContentUs),
     totalUs: whole(attempt.totalUs),
     rateLimit: attempt.rateLimit,
+    costNano: whole(attempt.costNano),
   };
 }
 

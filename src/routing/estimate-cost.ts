@@ -8,6 +8,11 @@ import type { Entry, Target } from './table.js';
 /** Endpoints whose answer is not made of tokens. */
 const withoutOutput = new Set(['embeddings', 'moderations']);
 
+/** Whether tokens are generated. */
+export function hasOutput({ endpoint }: RequestFacts): boolean {
+  return !withoutOutput.has(endpoint);
+}
+
 /**
  * What a request will probably cost at a target, in integer nano-USD; null without a price. The tokens of its text,
  * corrected by how this target has counted so far, and the answer to expect on this route, but no longer than was asked
@@ -20,7 +25,7 @@ export function costEstimator(
   now: number,
 ): (target: Target) => number | null {
   const { inputTokens } = facts;
-  const hasOutput = !withoutOutput.has(facts.endpoint);
+  const generates = hasOutput(facts);
   const most = facts.maxOutputTokens ?? Number.POSITIVE_INFINITY;
   const output = amounts.output(outputKind(entry, facts), inputTokens);
   return (target) => {
@@ -28,9 +33,9 @@ export function costEstimator(
     if (price === null) return null;
     const { scale, cachedShare } = amounts.input(target.id);
     const rates = ratesFor(price, inputTokens * scale);
-    if (rates.input === null || (hasOutput && rates.output === null)) return null;
+    if (rates.input === null || (generates && rates.output === null)) return null;
     const perInput = rates.input + ((rates.cachedInput ?? rates.input) - rates.input) * cachedShare;
-    const answer = hasOutput ? Math.min(output(target.id), most) * (rates.output ?? 0) : 0;
+    const answer = generates ? Math.min(output(target.id), most) * (rates.output ?? 0) : 0;
     return Math.round((inputTokens * scale * perInput + answer) / 1_000_000) + (price.request ?? 0);
   };
 }

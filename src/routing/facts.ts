@@ -14,8 +14,14 @@ export interface RequestFacts {
   readonly session: string | null;
   /** The policy that the client asks for by name. */
   readonly policy: string | null;
+  /** What the caller's key is bound to. */
+  readonly keyPolicy: string | null;
+  /** Only targets whose price is known may be used: there is a budget to keep to. */
+  readonly pricedOnly: boolean;
   /** The longest answer that the client wants, in tokens; null when it sets no bound. */
   readonly maxOutputTokens: number | null;
+  /** How many answers it wants. */
+  readonly choices: number;
   /** Estimated tokens of everything the model reads; `digest.ts` says how. Read from the body at first use. */
   readonly inputTokens: number;
   /** Read from the body at first use. */
@@ -33,10 +39,18 @@ export interface Incoming {
   readonly session: string | null;
   /** The header `x-gateway-policy`. */
   readonly policy: string | null;
+  /** The policy of the caller's key. */
+  readonly keyPolicy?: string | null;
+  readonly pricedOnly?: boolean;
 }
 
 /** The facts of one request. What takes time to find out is found out once, when somebody asks. */
-export function requestFacts({ body, ...request }: Incoming): RequestFacts {
+export function requestFacts({
+  body,
+  keyPolicy = null,
+  pricedOnly = false,
+  ...request
+}: Incoming): RequestFacts {
   let read: Digest | null = null;
   let complexity: Complexity | null = null;
 
@@ -47,9 +61,12 @@ export function requestFacts({ body, ...request }: Incoming): RequestFacts {
 
   return {
     ...request,
+    keyPolicy,
+    pricedOnly,
     streaming: body.stream === true,
     maxOutputTokens:
       count(body.max_completion_tokens) ?? count(body.max_tokens) ?? count(body.max_output_tokens),
+    choices: choicesOf(body),
     get inputTokens() {
       return content().inputTokens;
     },
@@ -61,6 +78,12 @@ export function requestFacts({ body, ...request }: Incoming): RequestFacts {
       return complexity;
     },
   };
+}
+
+/** `best_of` answers are generated, and billed, of which `n` are shown; each prompt of a list has its own. */
+function choicesOf({ n, best_of: bestOf, prompt }: Record<string, unknown>): number {
+  const prompts = Array.isArray(prompt) && typeof prompt[0] !== 'number' ? prompt.length : 1;
+  return Math.max(1, prompts) * Math.max(count(n) ?? 1, count(bestOf) ?? 1);
 }
 
 function count(value: unknown): number | null {

@@ -39,23 +39,18 @@ export interface Policies {
    * `GatewayError` 400 for a name that is not configured.
    */
   resolve(facts: RequestFacts): Policy | null;
-  /** Whether the policy of a key, by the key's name, keeps it from some targets. */
-  isBound(key: string | null): boolean;
+  /** Whether the policy that a key has, by the policy's name, keeps it from some targets. */
+  isBound(name: string | null): boolean;
 }
 
 /** Compiles the policies once. */
-export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>>): Policies {
+export function createPolicies(config: Partial<Pick<Config, 'policies'>>): Policies {
   const policies = new Map<string, Policy>();
   const worded: { policy: Policy; words: readonly Matcher[] }[] = [];
-  const byKey = new Map<string, Policy>();
   for (const options of Object.values(config.policies ?? {})) {
     const policy = compile(options);
     policies.set(policy.name, policy);
     if (options.keywords.length > 0) worded.push({ policy, words: options.keywords.map(keywordMatcher) });
-  }
-  for (const { name, policy } of config.keys ?? []) {
-    const own = policy === null ? undefined : policies.get(policy);
-    if (own !== undefined) byKey.set(name, own);
   }
 
   function named(name: string): Policy {
@@ -65,6 +60,15 @@ export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>
     throw new GatewayError('invalid_request_error', message, { param: 'x-gateway-policy' });
   }
 
+  /** Keys of the configuration are checked when it is read. One that is stored may be older than the policies. */
+  function ownOf({ keyPolicy }: RequestFacts): Policy | undefined {
+    if (keyPolicy === null) return undefined;
+    const own = policies.get(keyPolicy);
+    if (own !== undefined) return own;
+    const message = `This API key is bound to the policy ${JSON.stringify(keyPolicy)}, which is not configured.`;
+    throw new GatewayError('insufficient_permissions', message);
+  }
+
   function byKeyword({ lastUserText }: RequestFacts): Policy | null {
     if (worded.length === 0 || lastUserText === '') return null;
     const text = foldText(lastUserText);
@@ -72,9 +76,9 @@ export function createPolicies(config: Partial<Pick<Config, 'keys' | 'policies'>
   }
 
   return {
-    isBound: (key) => key !== null && (byKey.get(key)?.isRestrictive ?? false),
+    isBound: (name) => name !== null && (policies.get(name)?.isRestrictive ?? true),
     resolve(facts) {
-      const own = facts.caller === null ? undefined : byKey.get(facts.caller);
+      const own = ownOf(facts);
       if (facts.policy === null) return own ?? byKeyword(facts);
       const asked = named(facts.policy);
       return own === undefined || own === asked ? asked : within(asked, own);

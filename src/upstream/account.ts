@@ -24,6 +24,7 @@ export function noteCommit(
   record: Attempt,
 ): void {
   record.reason ??= 'answered';
+  record.costNano = exchange.costNano;
   exchange.provider = target.provider.name;
   exchange.model = recordedModel(target);
   exchange.upstreamStatus = record.status;
@@ -60,6 +61,7 @@ export function noteStream(
   exchange.finishReason = shown(facts.finishReason);
   exchange.chunks = facts.events;
   if (facts.content) noteUsage(answered, facts.usage, () => facts.contentBytes);
+  record.costNano = exchange.costNano;
   if (end.kind === 'stopped') {
     record.reason = exchange.cancelled ?? 'client_gone';
   } else if (end.kind === 'complete') {

@@ -1,5 +1,6 @@
 import { errorBody, GatewayError, retryAfterSeconds, shuttingDown } from '../errors.js';
 import { conclude, type Exchange } from '../exchange.js';
+import { isLasting } from '../routing/choose.js';
 import type { Target } from '../routing/table.js';
 import type { Answer } from './answer.js';
 import type { Refused } from './dispatch.js';
@@ -105,24 +106,11 @@ const waiting: ReadonlySet<string> = new Set([
   'quota_exhausted',
   'concurrency_full',
 ]);
-/** Reasons that hold for this request whenever it comes. */
-const lasting: ReadonlySet<string> = new Set([
-  'policy_denied',
-  'price_ceiling',
-  'tier_too_low',
-  'context_too_small',
-  'limit_too_small',
-]);
 const UNKNOWN_RESET_MS = 1_000;
-
-/** Whether the reason holds for the request whenever it comes. */
-export function isLasting(reason: string): boolean {
-  return lasting.has(reason);
-}
 
 /** Whether one of the targets may be free for the request some time, if it waits. */
 export function isPassing({ skips }: Refused): boolean {
-  return skips.some(({ reason }) => !lasting.has(reason));
+  return skips.some(({ reason }) => !isLasting(reason));
 }
 
 /** The error when every target was passed over, so that nothing was sent. */
@@ -133,7 +121,7 @@ export function nothingAvailable({ plan, skips, retryAt, queue }: Refused, now: 
     const message = `The request is about ${plan.facts.inputTokens} tokens long: more than any target of ${whose} takes.`;
     return new GatewayError('context_length_exceeded', message, { param: 'messages' });
   }
-  const passing = skips.filter(({ reason }) => !lasting.has(reason));
+  const passing = skips.filter(({ reason }) => !isLasting(reason));
   const retryAfterMs = retryAt === null ? UNKNOWN_RESET_MS : Math.max(0, retryAt - now);
   if (queue === 'closed') return shuttingDown();
   if (queue === 'full') {

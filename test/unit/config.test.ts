@@ -27,6 +27,8 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
         retention: { exchanges: null, payloads: null, maxSize: null },
       },
       keys: [],
+      keySecret: null,
+      webhook: null,
       anonymous: 'loopback',
       providers: {
         echo: {
@@ -36,7 +38,15 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
           apiKey: null,
           timeouts: { connect: 5000, firstByte: 120_000, idle: 60_000, total: 600_000 },
           models: {
-            echo: { id: 'echo', alias: null, context: null, tier: null, price: null, priceChanges: [] },
+            echo: {
+              id: 'echo',
+              alias: null,
+              context: null,
+              maxOutput: null,
+              tier: null,
+              price: null,
+              priceChanges: [],
+            },
           },
           streamUsage: true,
           connections: null,
@@ -62,6 +72,24 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
   }
 });
 
+test('no secret is in the configuration for printing', () => {
+  const secrets = { key: `${KEY}-a-canary`, keySecret: `${KEY}-b-canary`, secret: `${KEY}-c-canary` };
+  const config = parseConfig(
+    {
+      keys: [{ name: 'web', key: secrets.key }],
+      keySecret: secrets.keySecret,
+      webhook: { url: 'https://hooks.example.org/d-canary?e-canary', secret: secrets.secret },
+    },
+    {},
+  );
+  const printed = JSON.stringify(describeConfig(config));
+  assert.ok(!printed.includes('canary'), printed);
+  assert.ok(printed.includes('https://hooks.example.org'));
+  const fromEnvironment = parseConfig({}, { LLM_GATEWAY_KEY_SECRET: secrets.keySecret });
+  assert.equal(fromEnvironment.keySecret, secrets.keySecret);
+  assert.throws(() => parseConfig({}, { LLM_GATEWAY_KEY_SECRET: 'short' }), /LLM_GATEWAY_KEY_SECRET holds/);
+});
+
 test('every key that a user can set arrives in its normalised form', () => {
   const options: GatewayOptions = {
     server: { host: '::', port: 0 },
@@ -78,11 +106,15 @@ test('every key that a user can set arrives in its normalised form', () => {
       {
         name: 'web',
         key: KEY,
-        scopes: ['proxy', 'read', 'proxy', 'admin'],
+        scopes: ['proxy', 'read', 'admin', 'proxy'],
         routes: ['fast'],
+        models: ['lab/*', 'lab/*'],
+        budget: { usd: 0.5, per: 'week', kind: 'soft' },
         policy: 'code',
         limits: { tokensPerHour: 5000, concurrency: 2 },
         capture: 'all',
+        expires: '2027-01-31',
+        tags: ['team-a'],
       },
       { name: 'ops', key: `${KEY}2` },
     ],
@@ -97,6 +129,7 @@ test('every key that a user can set arrives in its normalised form', () => {
           'org/big.model': {
             alias: 'big',
             context: 131_072,
+            maxOutput: 8192,
             tier: 'frontier',
             price: { input: 0.05, output: 0.1, request: 2 },
           },
@@ -121,6 +154,7 @@ test('every key that a user can set arrives in its normalised form', () => {
         queue: { maxWait: '5s' },
         hedge: { delay: '500ms' },
         retries: 0,
+        budget: { usd: 20, per: 'total' },
       },
       other: { targets: ['fake/echo'], capture: 'none' },
     },
@@ -168,18 +202,26 @@ test('every key that a user can set arrives in its normalised form', () => {
       key: KEY,
       scopes: ['proxy', 'read', 'admin'],
       routes: ['fast'],
-      policy: 'code',
+      models: ['lab/*'],
       limits,
+      budget: { nano: 500_000_000, per: 'week', kind: 'soft' },
+      policy: 'code',
       capture: 'all',
+      expiresAt: Date.UTC(2027, 0, 31),
+      tags: ['team-a'],
     },
     {
       name: 'ops',
       key: `${KEY}2`,
       scopes: ['proxy'],
       routes: null,
-      policy: null,
+      models: null,
       limits: null,
+      budget: null,
+      policy: null,
       capture: null,
+      expiresAt: null,
+      tags: [],
     },
   ]);
   assert.equal(config.anonymous, 'anywhere');
@@ -194,15 +236,25 @@ test('every key that a user can set arrives in its normalised form', () => {
         id: 'org/big.model',
         alias: 'big',
         context: 131_072,
+        maxOutput: 8192,
         tier: 'frontier',
         price: { ...nothing, input: 50_000_000, output: 100_000_000, request: 2_000_000_000 },
         priceChanges: [],
       },
-      free: { id: 'free', alias: null, context: null, tier: null, price: null, priceChanges: [] },
+      free: {
+        id: 'free',
+        alias: null,
+        context: null,
+        maxOutput: null,
+        tier: null,
+        price: null,
+        priceChanges: [],
+      },
       zero: {
         id: 'zero',
         alias: null,
         context: null,
+        maxOutput: null,
         tier: null,
         price: { ...nothing, input: 0, output: null, request: null },
         priceChanges: [],
@@ -242,6 +294,7 @@ test('every key that a user can set arrives in its normalised form', () => {
       hedge: { delay: 500, maxShare: 0.1 },
       retries: 0,
       capture: null,
+      budget: { nano: 20_000_000_000, per: 'total', kind: 'hard' },
     },
     other: {
       name: 'other',
@@ -254,6 +307,7 @@ test('every key that a user can set arrives in its normalised form', () => {
       hedge: null,
       retries: null,
       capture: 'none',
+      budget: null,
     },
   });
   assert.deepEqual(plain(config.policies), {

@@ -74,6 +74,7 @@ export function attempt(fields: Partial<Attempt> = {}): Attempt {
     firstContentUs: null,
     totalUs: null,
     rateLimit: null,
+    costNano: null,
     ...fields,
   };
 }

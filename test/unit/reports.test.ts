@@ -92,6 +92,8 @@ function expected(exchanges: Exchange[]) {
   );
   const compared = exchanges.filter((each) => each.costNano !== null && each.dearestCostNano !== null);
   const savings = sum(compared, (each) => (each.dearestCostNano ?? 0) - (each.costNano ?? 0));
+  const reported = exchanges.filter((each) => each.costNano !== null && each.usage?.providerCostNano != null);
+  const difference = sum(reported, (each) => (each.usage?.providerCostNano ?? 0) - (each.costNano ?? 0));
   const reads = sum(exchanges, (each) => each.usage?.cacheRead);
   const inputs = sum(exchanges, input);
   const speed = sum(streams, output);
@@ -106,6 +108,8 @@ function expected(exchanges: Exchange[]) {
     end_reasons: Object.fromEntries(reasons),
     cost_usd: cost === null ? null : cost / 1e9,
     cost_known: exchanges.filter((each) => each.costNano !== null).length,
+    cost_difference_usd: difference === null ? null : difference / 1e9,
+    cost_difference_known: reported.length,
     savings_usd: savings === null ? null : savings / 1e9,
     savings_known: compared.length,
     audio_tokens: sum(exchanges, (each) => audioOf(each.usage)),
@@ -367,6 +371,8 @@ test('nothing recorded is counted as nothing, and its rates and sums are unknown
     cost_usd: null,
     cost_known: 0,
     provider_cost_usd: null,
+    cost_difference_usd: null,
+    cost_difference_known: 0,
     savings_usd: null,
     savings_known: 0,
     bytes_in: null,
