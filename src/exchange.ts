@@ -128,6 +128,7 @@ export function beginAttempt(exchange: Exchange, provider: string, model: string
     status: null,
     error: null,
     startedUs: sinceStart(exchange),
+    connectUs: null,
     headersUs: null,
     firstContentUs: null,
     totalUs: null,

@@ -80,6 +80,8 @@ export interface Attempt {
   error: string | null;
   /** When the try began, in microseconds after the exchange's start. */
   startedUs: number;
+  /** Until a connection took the request, from `startedUs`; null when none did. */
+  connectUs: number | null;
   headersUs: number | null;
   firstContentUs: number | null;
   /** Whole duration of the try. */
@@ -173,7 +175,7 @@ export interface Exchange {
   attempts: Attempt[];
   /** Time spent waiting in a route's queue. */
   queueUs: number | null;
-  /** Upstream connection set-up; null when a pooled connection was used. */
+  /** How long the attempt that answered waited until a connection took it: next to nothing when one was open. */
   connectUs: number | null;
   headersUs: number | null;
   firstContentUs: number | null;

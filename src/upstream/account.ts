@@ -28,6 +28,7 @@ export function noteCommit(
   exchange.provider = target.provider.name;
   exchange.model = recordedModel(target);
   exchange.upstreamStatus = record.status;
+  exchange.connectUs = record.connectUs;
   exchange.headersUs = record.headersUs;
   exchange.firstContentUs = record.firstContentUs;
   // An answer that is only read for the record has nobody to be committed to.

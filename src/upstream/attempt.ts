@@ -77,6 +77,11 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     } else stop();
   };
 
+  function onSent(): void {
+    record.connectUs = sinceStart(exchange) - record.startedUs;
+    report.sent();
+  }
+
   function stop(): void {
     if (exchange.cancelled === 'shutdown') relay?.breakOff('shutdown', 'The gateway is shutting down.');
     else relay?.destroy();
@@ -84,7 +89,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
   }
 
   try {
-    const response = await work.send({ ...work.request, signal: controller.signal, onSent: report.sent });
+    const response = await work.send({ ...work.request, signal: controller.signal, onSent });
     report.answered(response);
     record.headersUs = sinceStart(exchange);
     record.status = response.status;

@@ -70,6 +70,7 @@ export function attempt(fields: Partial<Attempt> = {}): Attempt {
     status: 200,
     error: null,
     startedUs: 0,
+    connectUs: null,
     headersUs: null,
     firstContentUs: null,
     totalUs: null,
