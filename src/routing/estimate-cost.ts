@@ -1,5 +1,5 @@
 import { priceOf } from '../prices/price-of.js';
-import { ratesFor } from '../upstream/price.js';
+import { isFlat, ratesFor } from '../upstream/price.js';
 import type { RequestFacts } from './facts.js';
 import { outputKind } from './keys.js';
 import type { Learned } from './learned.js';
@@ -31,6 +31,7 @@ export function costEstimator(
   return (target) => {
     const price = priceOf(target, now)?.price ?? null;
     if (price === null) return null;
+    if (isFlat(price)) return price.request;
     const { scale, cachedShare } = amounts.input(target.id);
     const rates = ratesFor(price, inputTokens * scale);
     if (rates.input === null || (generates && rates.output === null)) return null;

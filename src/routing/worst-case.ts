@@ -1,6 +1,6 @@
 import type { Rates } from '../config/types.js';
 import { priceOf } from '../prices/price-of.js';
-import { ratesFor } from '../upstream/price.js';
+import { isFlat, ratesFor } from '../upstream/price.js';
 import { hasOutput } from './estimate-cost.js';
 import type { RequestFacts } from './facts.js';
 import type { Target } from './table.js';
@@ -31,9 +31,7 @@ export function worstCase(target: Target, facts: RequestFacts, now: number, scal
   // A target that counts less than was estimated need not do so again.
   const input = facts.inputTokens * Math.max(1, scale);
   const rates = ratesFor(price, input * TIER_MARGIN);
-  if (rates.input === null && rates.output === null) {
-    return price.request === null ? null : { whole: fee, question: fee };
-  }
+  if (isFlat(price)) return { whole: fee, question: fee };
   if (rates.input === null || (hasOutput(facts) && rates.output === null)) return null;
   const perInput = dearest(rates, ['input', 'cachedInput', 'cacheWrite', 'audioInput']);
   const perOutput = hasOutput(facts) ? dearest(rates, ['output', 'reasoning', 'audioOutput']) : 0;

@@ -5,11 +5,13 @@ const MILLION = 1_000_000;
 
 /**
  * What the usage costs at a price, in integer nano-USD. Null when it cannot be known: no price, no usage, a usage
- * without its input, or tokens of a kind that has no price. Cached tokens without a price of their own cost as
+ * without its input, or tokens of a kind that has no price. A price that has a fee for the request only is the cost. Cached tokens without a price of their own cost as
  * input, reasoning as output. Exact up to the last rounding, for any cost below 9 million USD.
  */
 export function costNano(usage: Usage | null, price: Price | null): number | null {
-  if (usage === null || price === null || usage.inputUncached === null) return null;
+  if (price === null) return null;
+  if (isFlat(price)) return price.request;
+  if (usage === null || usage.inputUncached === null) return null;
   const rates = ratesFor(price, inputTokens(usage));
   const parts: [tokens: number | null, perMillion: number | null][] = [
     [usage.inputUncached, rates.input],
@@ -30,6 +32,11 @@ export function costNano(usage: Usage | null, price: Price | null): number | nul
     millionths += (perMillion % MILLION) * tokens;
   }
   return whole + Math.round(millionths / MILLION) + (price.request ?? 0);
+}
+
+/** Whether a request costs the same whatever is in it: its fee is all that is configured. */
+export function isFlat({ request, tiers, ...rates }: Price): boolean {
+  return request !== null && tiers.length === 0 && Object.values(rates).every((rate) => rate === null);
 }
 
 /** What tokens cost in a request with so many input tokens. */

@@ -25,6 +25,13 @@ test('1000 tokens in at $0.05 and 500 out at $0.08 per million cost 90 000 nano-
   assert.equal(costNano(used, price({ input: 0.05, output: 0.08 })), 90_000);
 });
 
+test('a price that is a fee for the request only is what it costs, whatever is in it', () => {
+  const fee = price({ request: 0.01 });
+  const usages = [usage({ inputUncached: 10, outputText: 5, reasoning: 2 }), usage({}), null];
+  for (const used of usages) assert.equal(costNano(used, fee), 10_000_000);
+  assert.equal(costNano(usage({ inputUncached: 10 }), price({ request: 0.01, output: 1 })), null);
+});
+
 test('every kind of token has its own price', () => {
   const used = usage({ inputUncached: 100, cacheRead: 200, cacheWrite: 50, outputText: 10, reasoning: 30 });
   const prices = price({ input: 2, cachedInput: 0.5, cacheWrite: 3, output: 8, reasoning: 12 });
