@@ -16,6 +16,8 @@ export interface RequestFacts {
   readonly policy: string | null;
   /** The longest answer that the client wants, in tokens; null when it sets no bound. */
   readonly maxOutputTokens: number | null;
+  /** How many answers the client wants at once: `n` of them to each prompt. */
+  readonly choices: number;
   /** Estimated tokens of everything the model reads; `digest.ts` says how. Read from the body at first use. */
   readonly inputTokens: number;
   /** Read from the body at first use. */
@@ -35,6 +37,9 @@ export interface Incoming {
   readonly policy: string | null;
 }
 
+/** More choices than any provider gives; it bounds what is kept of them while a stream passes. */
+const MAX_CHOICES = 4096;
+
 /** The facts of one request. What takes time to find out is found out once, when somebody asks. */
 export function requestFacts({ body, ...request }: Incoming): RequestFacts {
   let read: Digest | null = null;
@@ -50,6 +55,7 @@ export function requestFacts({ body, ...request }: Incoming): RequestFacts {
     streaming: body.stream === true,
     maxOutputTokens:
       count(body.max_completion_tokens) ?? count(body.max_tokens) ?? count(body.max_output_tokens),
+    choices: Math.min(MAX_CHOICES, (count(body.n) ?? 1) * prompts(body.prompt)),
     get inputTokens() {
       return content().inputTokens;
     },
@@ -61,6 +67,11 @@ export function requestFacts({ body, ...request }: Incoming): RequestFacts {
       return complexity;
     },
   };
+}
+
+/** A list of numbers is one prompt in tokens; a list of anything else is a list of prompts. */
+function prompts(prompt: unknown): number {
+  return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? Math.max(1, prompt.length) : 1;
 }
 
 function count(value: unknown): number | null {

@@ -30,6 +30,8 @@ export interface Work {
   streaming: boolean;
   send: Connection['send'];
   request: Omit<UpstreamRequest, 'signal'>;
+  /** How many choices the answer is to have. */
+  choices: number;
   /** The client did not ask for the usage chunk, so it must not see it. */
   stripUsage: boolean;
   /** What the exchange used, from the bytes of its answer, when the upstream does not say. */

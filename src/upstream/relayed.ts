@@ -30,7 +30,7 @@ export function openRelay(
   const isKnown = endpoint.answer !== 'any' || endpoint.path.startsWith('/responses/');
   const tap =
     form === 'events'
-      ? createTap({ stripUsage: work.stripUsage, json: isKnown })
+      ? createTap({ stripUsage: work.stripUsage, json: isKnown, choices: work.choices })
       : createByteTap({ json: isJson(mediaType(response)), holdLast: exchange.seal !== null });
   const capture = capturedBy(work);
   if (form === 'events') capture?.restart('events');

@@ -137,6 +137,7 @@ export function createSender(
       streaming,
       send: through,
       request,
+      choices: job.facts.choices,
       stripUsage,
       estimate,
       drain,
