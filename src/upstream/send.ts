@@ -23,6 +23,7 @@ export type Tried = (Won & { control: Control }) | Failed;
 
 /** It gave no answer. */
 export interface Failed {
+  control: Control;
   failure: Failure;
   target: Target;
   action: Verdict['action'];
@@ -107,7 +108,7 @@ export function createSender(
     if (verdict.action === 'larger') {
       progress.largerThan = Math.max(progress.largerThan ?? 0, target.declared?.context ?? 0);
     }
-    return { failure, target, action: verdict.action };
+    return { control, failure, target, action: verdict.action };
   }
 
   async function ask(job: Job, target: Target, manner: Manner) {
@@ -177,7 +178,7 @@ export function createSender(
       const [record, result] = await ask(job, target, { streamOptions: false, control, report: noReport });
       if ('answer' in result) return { ...result, control };
       note(job.exchange, record, result.failure, target, control);
-      return { failure: result.failure, target, action: 'stop' };
+      return { control, failure: result.failure, target, action: 'stop' };
     },
     async close() {
       await Promise.all([...connections.values()].map((connection) => connection.close()));
