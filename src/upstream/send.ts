@@ -99,6 +99,7 @@ export function createSender(
     // Before the permit goes back: who waits for it is picked for in the same breath.
     block(target, verdict.effect, facts.endpoint);
     if (isTargetFault(failure)) report.failed();
+    else if (wasOutrun(exchange, failure, control)) report.outrun();
     else report.ended();
     if (verdict.effect === null) progress.tried.add(target.id);
     if (failure.kind === 'answer') {
@@ -184,6 +185,11 @@ export function createSender(
       await Promise.all([...connections.values()].map((connection) => connection.close()));
     },
   };
+}
+
+/** Not when it was the client that left, and one answer is read on for the record. */
+function wasOutrun({ cancelled }: Exchange, failure: Failure, { lost }: Control): boolean {
+  return failure.kind === 'cancelled' && lost && cancelled === null;
 }
 
 function lose(record: Attempt, won: Won, report: Report): void {

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import type { ExchangeDetail } from '../../src/db/answers.js';
 import { chatEvents, completion, failing, json, roleChunk, type Script, sse } from '../helpers/upstream.js';
-import { closed, held, type Member, routeOver } from './routing-setup.js';
+import { closed, held, holdClock, type Member, routeOver } from './routing-setup.js';
 
 const hedge = { delay: '40ms', maxShare: 1 };
 const quota = {
@@ -146,5 +146,38 @@ for (const [kind, answer] of Object.entries(answers)) {
     play(failing(500, 'of the second'), more);
     const other = await again;
     assert.equal(await stored(other), await other.text());
+  });
+}
+
+for (const stream of [false, true]) {
+  test(`${stream ? 'a stream' : 'JSON'}: a target that was outrun is no longer held for the fastest`, async (t) => {
+    const { one, two, ask } = await twoHeld(t, {
+      strategy: 'fastest',
+      hedge: { delay: '200ms', maxShare: 1 },
+    });
+    const clock = holdClock(t);
+    const answer = stream ? answers.stream('x') : answers.JSON('x');
+    const whole = async (asked: Promise<Response>) => (await asked).text();
+    // Neither is known: each is asked once. The first is the faster one.
+    for (const [target, ms] of [
+      [one, 0],
+      [two, 50],
+    ] as const) {
+      const asked = ask({ stream });
+      const response = await target.next();
+      clock.forward(ms);
+      play(answer, response);
+      await whole(asked);
+    }
+    const asked = ask({ stream });
+    const slow = await one.next();
+    clock.forward(60_000);
+    play(answer, await two.next());
+    await whole(asked);
+    await closed(slow);
+    const next = ask({ stream });
+    const taken = await Promise.race([one.next(), two.next()]);
+    play(answer, taken);
+    assert.equal((await next).headers.get('x-gateway-provider'), 'p2');
   });
 }
