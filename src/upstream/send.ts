@@ -142,7 +142,7 @@ export function createSender(
       choices: job.facts.choices,
       stripUsage,
       estimate,
-      drain,
+      drain: isFetch(exchange) ? null : drain,
       control,
       report,
     };
@@ -190,6 +190,11 @@ export function createSender(
 /** Not when it was the client that left, and one answer is read on for the record. */
 function wasOutrun({ cancelled }: Exchange, failure: Failure, { lost }: Control): boolean {
   return failure.kind === 'cancelled' && lost && cancelled === null;
+}
+
+/** What is fetched, a file for instance, was paid for before, if at all: there is no usage to read on for. */
+function isFetch({ method }: Exchange): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 function lose(record: Attempt, won: Won, report: Report): void {
