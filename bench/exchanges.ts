@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
+import type { Price } from '../src/config/types.js';
 import { type Attempt, type Exchange, openExchange } from '../src/exchange.js';
 import type { EndReason, Outcome } from '../src/record.js';
 
@@ -33,6 +34,19 @@ const ENDINGS: readonly (readonly [number, Outcome, EndReason, status: number | 
   [1, 'truncated', 'idle_timeout', 200],
 ];
 const DEAREST = 15_000;
+const PRICES = TARGETS.map(
+  ([, , input, output]): Price => ({
+    input: input * 1_000_000,
+    output: output * 1_000_000,
+    cachedInput: null,
+    cacheWrite: null,
+    reasoning: null,
+    audioInput: null,
+    audioOutput: null,
+    request: null,
+    tiers: [],
+  }),
+);
 
 /** Random numbers that are the same in every run. */
 export function randomOf(seed: number): () => number {
@@ -91,6 +105,7 @@ export function someExchange(startedAt: number, random: () => number, keys: numb
     lastByteUs,
   });
   Object.assign(exchange, {
+    connectUs: Math.round(random() * 60),
     headersUs: firstContentUs - 2000,
     commitUs: firstContentUs + 30,
     overheadUs: Math.round(300 + random() * 500),
@@ -109,12 +124,15 @@ export function someExchange(startedAt: number, random: () => number, keys: numb
       cacheWrite: null,
       outputText: output,
       reasoning: null,
-      audio: null,
+      audioInput: null,
+      audioOutput: null,
       providerCostNano: null,
     };
     exchange.costNano = input * inputPrice + output * outputPrice;
     exchange.dearestCostNano = (input + output) * DEAREST;
-    exchange.priceSource = 'configuration';
+    exchange.priceSource = 'config';
+    exchange.price =
+      PRICES[TARGETS.findIndex((target) => target[0] === provider && target[1] === model)] ?? null;
   }
   exchange.attempts = attemptsOf(exchange, provider, model, random);
   return exchange;
@@ -136,6 +154,8 @@ function attemptsOf(exchange: Exchange, provider: string, model: string, random:
     firstContentUs,
     totalUs,
     rateLimit: null,
+    connectUs: 40,
+    costNano: outcome === 'ok' ? exchange.costNano : null,
   };
   if (random() > 0.06) return [first];
   const busy: Attempt = {

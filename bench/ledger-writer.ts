@@ -79,7 +79,8 @@ function exchangeOf(number: number): Exchange {
     cacheWrite: null,
     outputText: 250,
     reasoning: null,
-    audio: null,
+    audioInput: null,
+    audioOutput: null,
     providerCostNano: null,
   };
   exchange.costNano = 123_456;

@@ -3,23 +3,36 @@ import fp from 'fastify-plugin';
 import type { Config } from '../src/config.js';
 import { GatewayError } from '../src/errors.js';
 import { type Caller, sinceStart } from '../src/exchange.js';
-import { createKeyring } from '../src/keyring.js';
+import type { Refusal } from '../src/keys/table.js';
 import { isLocalCaller } from '../src/loopback.js';
-import type { Scope } from '../src/types.js';
+import type { GatewayRouteConfig, Scope } from '../src/types.js';
+import keysPlugin from './keys.js';
 
 /** Options of the auth plugin; a parsed `Config` fits. */
-export type AuthOptions = Pick<Config, 'keys' | 'anonymous'>;
+export type AuthOptions = Pick<Config, 'keys' | 'anonymous'> & Partial<Pick<Config, 'keySecret'>>;
 
 const everyScope: ReadonlySet<Scope> = new Set(['proxy', 'read', 'admin']);
-const anonymousCaller: Caller = { name: null, scopes: everyScope, routes: null };
+const anonymousCaller: Caller = {
+  name: null,
+  scopes: everyScope,
+  allowed: null,
+  limits: null,
+  budget: null,
+  policy: null,
+  capture: null,
+};
 
 /**
  * Identifies the caller by its API key (`authorization: Bearer` or `x-api-key`) and checks the scope that the
  * route asks for. Without keys only loopback addresses are served, unless `anonymous` is `anywhere`.
  */
-async function authPlugin(app: FastifyInstance, { keys, anonymous }: AuthOptions): Promise<void> {
-  const keyring = createKeyring(keys);
-  if (keys.length === 0) {
+async function authPlugin(app: FastifyInstance, options: AuthOptions): Promise<void> {
+  const { anonymous } = options;
+  if (!app.hasDecorator('gatewayKeys'))
+    await app.register(keysPlugin, { keys: options.keys, keySecret: options.keySecret ?? null });
+  const { gatewayKeys } = app;
+  app.decorateRequest('gatewayCaller', null);
+  if (gatewayKeys.none) {
     const reach =
       anonymous === 'loopback' ? 'loopback addresses only' : 'every address (anonymous: anywhere)';
     app.log.warn(`llm-gateway has no API keys: it serves ${reach}, and its stats are open there`);
@@ -36,20 +49,22 @@ async function authPlugin(app: FastifyInstance, { keys, anonymous }: AuthOptions
     }
   });
 
-  function admit(request: FastifyRequest, scope: Scope | 'any'): void {
+  function admit(request: FastifyRequest, scope: Exclude<GatewayRouteConfig['scope'], 'none'>): void {
     const caller = identify(request);
+    request.gatewayCaller = caller;
     if (request.exchange !== null) {
       request.exchange.caller = caller;
       request.exchange.key = caller.name;
       request.exchange.admittedUs = sinceStart(request.exchange);
     }
-    if (scope !== 'any' && !caller.scopes.has(scope)) {
-      throw new GatewayError('insufficient_permissions', `This API key lacks the scope "${scope}".`);
+    if (!mayUse(caller, scope)) {
+      const wanted = scope === 'own' ? 'read" or "proxy' : scope;
+      throw new GatewayError('insufficient_permissions', `This API key lacks the scope "${wanted}".`);
     }
   }
 
   function identify(request: FastifyRequest): Caller {
-    if (keys.length === 0) {
+    if (gatewayKeys.none) {
       if (anonymous === 'anywhere' || isLocalCaller(request.raw.socket.remoteAddress, request.headers)) {
         return anonymousCaller;
       }
@@ -67,10 +82,29 @@ async function authPlugin(app: FastifyInstance, { keys, anonymous }: AuthOptions
           : 'The authorization header is not of the form "Bearer <key>".',
       );
     }
-    const caller = keyring.find(presented);
-    if (caller === null) throw new GatewayError('invalid_api_key', 'The API key is not valid.');
-    return caller;
+    const found = gatewayKeys.find(presented, Date.now());
+    if (typeof found !== 'string') return found;
+    if (found === 'unread') throw unreadable();
+    throw new GatewayError('invalid_api_key', refusals[found]);
   }
+}
+
+const refusals: Readonly<Record<Exclude<Refusal, 'unread'>, string>> = {
+  unknown: 'The API key is not valid.',
+  revoked: 'The API key was revoked.',
+  expired: 'The API key has expired.',
+  replaced: 'The API key was replaced by another one.',
+};
+
+/** A key that may be good is not called bad because a database cannot be read. */
+function unreadable(): GatewayError {
+  const message = 'The API keys cannot be read now.';
+  return new GatewayError('gateway_unavailable', message, { retryAfterMs: 1000 });
+}
+
+function mayUse({ scopes }: Caller, scope: Scope | 'own' | 'any'): boolean {
+  if (scope === 'any') return true;
+  return scope === 'own' ? scopes.has('read') || scopes.has('proxy') : scopes.has(scope);
 }
 
 /** `x-api-key` first: behind a host that authenticates, `authorization` may carry the host's own token. */

@@ -107,7 +107,8 @@ function validationError(error: Partial<FastifyError>): GatewayError {
   if (Array.isArray(missing) && typeof missing[0] === 'string') path.push(missing[0]);
   const param = path.join('.');
   const where = error.validationContext === 'body' ? '' : ` in the ${error.validationContext ?? 'request'}`;
-  const what = Array.isArray(missing) ? 'is required' : (first?.message ?? 'is not valid');
+  const said = first?.message === 'schema is false' ? 'is not known here' : first?.message;
+  const what = Array.isArray(missing) ? 'is required' : (said ?? 'is not valid');
   const message = `${param === '' ? 'The request body' : `\`${param}\``} ${what}${where}.`;
   return new GatewayError('invalid_request_error', message, { param: param === '' ? undefined : param });
 }

@@ -5,7 +5,7 @@ import { ExchangeDetailSchema, ExchangePageSchema } from '../src/db/answers.js';
 import { exportHead } from '../src/db/export.js';
 import { parseExchangeQuery, parseExportQuery, type RawQuery } from '../src/db/queries.js';
 import type { ExportPart, ExportQuery } from '../src/db/reports.js';
-import { readable, removable, sendJson, understood } from './replies.js';
+import { ownOnly, readable, removable, sendJson, understood } from './replies.js';
 
 const text = (description: string) => Type.Optional(Type.String({ description }));
 
@@ -56,6 +56,7 @@ export default async function exchanges(app: FastifyInstance): Promise<void> {
     },
     async (request, reply) => {
       const query = understood(app, () => parseExchangeQuery(request.query, Date.now()));
+      query.filter = { ...query.filter, ...ownOnly(request) };
       return sendJson(reply, await app.gatewayStats.text({ report: 'exchanges', query }));
     },
   );
@@ -71,6 +72,7 @@ export default async function exchanges(app: FastifyInstance): Promise<void> {
     },
     async (request, reply) => {
       const query = understood(app, () => parseExportQuery(request.query, Date.now()));
+      query.filter = { ...query.filter, ...ownOnly(request) };
       // The first part comes before the headers, so that a ledger that cannot be read is a 503.
       const first = await app.gatewayStats.export(query);
       const stream = Readable.from(partsOf(query, first));
@@ -98,7 +100,12 @@ export default async function exchanges(app: FastifyInstance): Promise<void> {
       config: readable('One exchange with its attempts'),
       schema: { params: ExchangeParams, response: { 200: ExchangeDetailSchema } },
     },
-    async (request) => (await app.gatewayStats.exchange(request.params.id)) ?? missing(request.params.id),
+    async (request) => {
+      const { id } = request.params;
+      const exchange = await app.gatewayStats.exchange(id);
+      const { key } = ownOnly(request);
+      return exchange === null || (key !== undefined && exchange.key !== key) ? missing(id) : exchange;
+    },
   );
 
   app.delete<One>(

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin';
 import type { Config } from '../src/config.js';
 import { endpoints, type RoutedBody } from '../src/endpoints.js';
 import { GatewayError } from '../src/errors.js';
+import type { Caller } from '../src/exchange.js';
 import { explain } from '../src/routing/explain.js';
 import { requestFacts } from '../src/routing/facts.js';
 import type { Entry } from '../src/routing/table.js';
@@ -12,7 +13,7 @@ import { policyOf, providerOf } from './proxy.js';
 import { ownScope } from './scope.js';
 
 /** Options of the explain plugin; a parsed `Config` fits. */
-export type ExplainOptions = Pick<Config, 'bodyLimit' | 'keys'>;
+export type ExplainOptions = Pick<Config, 'bodyLimit' | 'routes'>;
 
 type ExplainRequest = FastifyRequest<{ Querystring: { endpoint?: unknown; key?: unknown } }>;
 
@@ -32,8 +33,8 @@ async function explainPlugin(app: FastifyInstance, options: ExplainOptions): Pro
     const { path } = endpointOf(request.query.endpoint);
     const key = keyOf(request.query.key);
     const body = bodyOf(request.body);
-    const allowed = key?.routes == null ? null : new Set(key.routes);
-    const entry = entryOf(body.model ?? null, providerOf(request), allowed, key?.name ?? null);
+    const entry = entryOf(body.model ?? null, providerOf(request), key);
+    const budgeted = [key?.budget, entry.route === null ? null : options.routes[entry.route]?.budget];
     const facts = requestFacts({
       endpoint: path.slice(1),
       body,
@@ -41,27 +42,25 @@ async function explainPlugin(app: FastifyInstance, options: ExplainOptions): Pro
       caller: key?.name ?? null,
       session: sessionOf(request),
       policy: policyOf(request),
+      keyPolicy: key?.policy ?? null,
+      pricedOnly: budgeted.some((budget) => budget?.kind === 'hard'),
     });
     return explain(app.gatewayRouter, entry, facts, Date.now());
   });
 
   /** A request may leave the model to a provider, where the API has a default. */
-  function entryOf(
-    model: string | null,
-    provider: string | null,
-    allowed: ReadonlySet<string> | null,
-    key: string | null,
-  ): Entry {
+  function entryOf(model: string | null, provider: string | null, key: Caller | null): Entry {
+    const allowed = key?.allowed ?? null;
     if (model !== null) return app.gatewayRouter.resolve(model, allowed, provider);
-    const entry = app.gatewayRouter.passthrough(provider, allowed, key);
+    const entry = app.gatewayRouter.passthrough(provider, allowed, key?.policy);
     if (entry !== null) return entry;
     throw new GatewayError('invalid_request_error', '`model` is required.', { param: 'model' });
   }
 
   function keyOf(name: unknown) {
     if (name === undefined) return null;
-    const key = options.keys.find((known) => known.name === name);
-    if (key !== undefined) return key;
+    const key = app.gatewayKeys.named(String(name));
+    if (key !== null) return key;
     throw new GatewayError('invalid_request_error', `No key is named ${quoted(name)}.`, { param: 'key' });
   }
 }
@@ -96,5 +95,5 @@ export default fp(explainPlugin, {
   fastify: '5.x',
   name: 'gateway-explain',
   encapsulate: true,
-  decorators: { fastify: ['gatewayRouter'], request: ['exchange'] },
+  decorators: { fastify: ['gatewayRouter', 'gatewayKeys'], request: ['exchange'] },
 });

@@ -2,13 +2,17 @@ import sensible from '@fastify/sensible';
 import type { FastifyInstance, RegisterOptions } from 'fastify';
 import { type GatewayOptions, parseConfig } from '../src/config.js';
 import '../src/types.js';
+import admin from './admin.js';
 import auth from './auth.js';
 import availability from './availability.js';
+import budgets from './budgets.js';
 import { notFoundHandler } from './error-handler.js';
 import exchange from './exchange.js';
 import explain from './explain.js';
 import forwarding from './forwarding.js';
 import health from './health.js';
+import keys from './keys.js';
+import limits, { type LimitsOptions } from './limits.js';
 import liveFeed from './live-feed.js';
 import openai from './openai.js';
 import openapi from './openapi.js';
@@ -19,7 +23,7 @@ import sessions from './sessions.js';
 import stats from './stats.js';
 
 /** Options of the gateway plugin: the configuration, next to Fastify's own `prefix`. */
-export interface GatewayPluginOptions extends GatewayOptions, RegisterOptions {
+export interface GatewayPluginOptions extends GatewayOptions, LimitsOptions, RegisterOptions {
   /**
    * The app serves nothing but this gateway, which has no prefix: every unknown URL is the gateway's to answer and
    * to record. Leave it out in an app that has routes of its own.
@@ -38,7 +42,7 @@ export interface GatewayPluginOptions extends GatewayOptions, RegisterOptions {
  * `LLM_GATEWAY_INVALID_CONFIG`, a database that cannot be opened with `LLM_GATEWAY_DATABASE`.
  */
 export default async function gateway(app: FastifyInstance, options: GatewayPluginOptions): Promise<void> {
-  const { prefix, ownsServer, logLevel, logSerializers, ...input } = options;
+  const { prefix, ownsServer, limitStore, logLevel, logSerializers, ...input } = options;
   const config = parseConfig(input);
 
   ownScope(app);
@@ -49,7 +53,10 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   // Fastify closes the last registered first: connections, then exchanges, and the ledger at the end.
   await app.register(persistence, config);
   await app.register(exchange, config);
+  await app.register(keys, config);
   await app.register(auth, config);
+  await app.register(limits, { limitStore });
+  await app.register(budgets, config);
   await app.register(routing, config);
   await app.register(forwarding, config);
   await app.register(openai, config);
@@ -58,6 +65,7 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   await app.register(stats, config);
   await app.register(sessions, config);
   await app.register(liveFeed, config);
+  await app.register(admin, config);
   await app.register(health, config);
   // Without a prefix of its own, the gateway shares its scope with the host, whose unknown URLs are the host's.
   // Last, because a prefix that is taken shows in the routes first, as an error that can be caught.

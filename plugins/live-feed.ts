@@ -5,7 +5,7 @@ import { settledSummary } from '../src/db/present.js';
 import { GatewayError } from '../src/errors.js';
 import { createFeed } from '../src/feed.js';
 import '../src/types.js';
-import { readable } from './replies.js';
+import { ownOnly, readable } from './replies.js';
 
 /** Each has a connection and a buffer. */
 const MAX_READERS = 100;
@@ -43,7 +43,7 @@ async function liveFeed(app: FastifyInstance): Promise<void> {
   const stop = app.gatewayExchanges.onSettled((exchange) => {
     if (feed.size === 0) return;
     const summary = settledSummary(exchange);
-    if (summary !== null) feed.publish('exchange', JSON.stringify(summary));
+    if (summary !== null) feed.publish('exchange', JSON.stringify(summary), summary.key ?? '');
   });
   // A reader never leaves by itself, so the server would wait for it.
   app.addHook('preClose', async () => {
@@ -51,13 +51,13 @@ async function liveFeed(app: FastifyInstance): Promise<void> {
     feed.close();
   });
 
-  app.get('/stats/live', options, (_request, reply) => {
+  app.get('/stats/live', options, (request, reply) => {
     if (feed.size >= MAX_READERS) {
       throw new GatewayError('no_available_target', `There are ${MAX_READERS} readers already.`, {
         retryAfterMs: 10_000,
       });
     }
-    return reply.headers(headers).send(feed.open());
+    return reply.headers(headers).send(feed.open(ownOnly(request).key));
   });
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify';
 import { GatewayError } from '../src/errors.js';
 import type { ListedModel } from '../src/routing/table.js';
-import { allowedRoutes } from './proxy.js';
+import { allowedTo } from './proxy.js';
 
 /** `GET /v1/models` and `/v1/models/:id`: what a caller can name as `model`. */
 export default async function models(
@@ -12,12 +12,12 @@ export default async function models(
 
   app.get('/v1/models', route, async (request) => ({
     object: 'list',
-    data: gatewayRouter.models(allowedRoutes(request.exchange)).map(modelObject),
+    data: gatewayRouter.models(allowedTo(request.exchange)).map(modelObject),
   }));
   // Ids hold slashes, dots and colons, so the rest of the path is the id.
   app.get('/v1/models/*', route, async (request: FastifyRequest<{ Params: { '*': string } }>) => {
     const id = request.params['*'];
-    const model = gatewayRouter.model(id, allowedRoutes(request.exchange));
+    const model = gatewayRouter.model(id, allowedTo(request.exchange));
     if (model !== null) return modelObject(model);
     const message = `No route, alias or model is named ${JSON.stringify(id.slice(0, 100))}.`;
     throw new GatewayError('model_not_found', message, { param: 'model' });

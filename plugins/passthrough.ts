@@ -1,13 +1,13 @@
 import { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify';
-import { unknownEndpoint } from '../src/endpoints.js';
+import { misspelt, unknownEndpoint } from '../src/endpoints.js';
 import { GatewayError } from '../src/errors.js';
 import { depthOf, leavesItsFolder, pathOf, queryOf, withoutSegments } from '../src/paths.js';
 import { lend } from '../src/upload/lend.js';
 import { rawBody } from '../src/upstream/outgoing.js';
 import { notFoundHandler } from './error-handler.js';
-import { allowedRoutes, factsOf, type ModelProxy, providerOf } from './proxy.js';
+import { allowedTo, factsOf, type ModelProxy, providerOf } from './proxy.js';
 
 interface PassthroughOptions {
   route: RouteShorthandOptions;
@@ -33,16 +33,21 @@ export default async function passthrough(
 
   async function handler(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { exchange, body } = request;
-    const key = exchange?.key ?? null;
-    const resolution = app.gatewayRouter.passthrough(providerOf(request), allowedRoutes(exchange), key);
+    const allowed = allowedTo(exchange);
+    const resolution = app.gatewayRouter.passthrough(providerOf(request), allowed, exchange?.caller?.policy);
     if (resolution === null) return notFoundHandler(request, reply);
     const below = withoutSegments(originForm(request.url), depth);
     const path = pathOf(below);
     if (leavesItsFolder(path) || dotWithParameter.test(path) || below.includes('#')) {
       throw new GatewayError(
         'invalid_request_error',
-        'The path must not contain dot segments or a fragment.',
+        'The path must not contain dot segments, a fragment, or characters that hide what it says.',
       );
+    }
+    // What is routed, measured and charged for must not be had beside all that.
+    const meant = misspelt(path);
+    if (meant !== null) {
+      throw new GatewayError('invalid_request_error', `Write the path as /v1${meant.path}.`);
     }
     const source = body instanceof Readable && hasBody(request.raw) ? body : null;
     // What a hook of the host has unpacked is no longer what the headers say.

@@ -1,14 +1,18 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { freeOfCharge, quote } from '../src/budgets/quote.js';
 import { asksForStream, type Endpoint, type RoutedBody } from '../src/endpoints.js';
 import { GatewayError } from '../src/errors.js';
-import { type Exchange, sinceStart } from '../src/exchange.js';
+import { type Exchange, sinceStart, whenSettled } from '../src/exchange.js';
 import { queryOf } from '../src/paths.js';
+import type { Allowed } from '../src/routing/allowed.js';
 import { type RequestFacts, requestFacts } from '../src/routing/facts.js';
 import type { Entry } from '../src/routing/table.js';
 import { type Answer, exchangeHeaders } from '../src/upstream/answer.js';
+import { needsOf } from '../src/upstream/dispatch.js';
 import { estimateUsage } from '../src/upstream/estimate.js';
 import type { Job } from '../src/upstream/forward.js';
+import { isRateLimit } from '../src/upstream/headers.js';
 import { formBody, jsonBody, type Outgoing, rawBody } from '../src/upstream/outgoing.js';
 import { wantsStreamUsage } from '../src/upstream/splice.js';
 import { sendPinged } from './pinged.js';
@@ -27,17 +31,22 @@ export interface ModelProxy {
 /** Bytes that are written at a time. */
 const PIECE_BYTES = 64 * 1024;
 
+/** Methods that make no provider work for money. */
+const readsOnly = new Set(['GET', 'HEAD', 'DELETE']);
+
 /** What only the answer itself can know. */
 const describesBody = new Set(['content-type', 'content-length', 'cache-control']);
 
 /** The way through the gateway. `streamPing`: milliseconds of silence before a comment keeps a stream open. */
 export function createProxy(app: FastifyInstance, options: { streamPing: number | null }): ModelProxy {
   const { streamPing } = options;
+  const budgets = app.hasDecorator('gatewayBudgets') ? app.gatewayBudgets : null;
 
   async function byModel(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint) {
     const exchange = exchangeOf(request);
     // Validated by the endpoint's schema, which is part of the route.
     const body = request.body as RoutedBody;
+    refuseOtherModels(body);
     const streaming = asksForStream(body);
     exchange.streaming = streaming;
     exchange.requestedModel = body.model ?? null;
@@ -45,7 +54,7 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
     exchange.route = resolution.route;
     return send(request, reply, {
       resolution,
-      facts: factsOf(request, endpoint, body),
+      facts: factsOf(request, endpoint, body, budgets?.appliesTo(exchange) === 'hard'),
       endpoint,
       query: queryOf(request.url),
       body: outgoing(request, body),
@@ -57,10 +66,10 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
 
   /** OpenAI has a default model for some endpoints; only a provider as a whole can know which. */
   function resolve(request: FastifyRequest, body: RoutedBody): Entry {
-    const allowed = allowedRoutes(request.exchange);
+    const allowed = allowedTo(request.exchange);
     const provider = providerOf(request);
     if (body.model != null) return app.gatewayRouter.resolve(body.model, allowed, provider);
-    const entry = app.gatewayRouter.passthrough(provider, allowed, request.exchange?.key);
+    const entry = app.gatewayRouter.passthrough(provider, allowed, request.exchange?.caller?.policy);
     if (entry !== null) return entry;
     throw new GatewayError('invalid_request_error', '`model` is required.', { param: 'model' });
   }
@@ -72,16 +81,42 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
   ): Promise<FastifyReply> {
     const exchange = exchangeOf(request);
     if (exchange.receivedUs === 0) exchange.receivedUs = sinceStart(exchange);
+    const reserving = exchange.reserveTokens?.(needsOf(job.facts).tokens);
+    if (reserving !== undefined) await reserving;
+    await charge(exchange, job);
     const answer = app.gatewayUpstream.forward({ ...job, exchange, headers: request.headers });
     if (job.streaming && streamPing !== null) return sendPinged(request, reply, answer, streamPing);
     return sendAnswer(request, reply, await answer);
   }
 
+  /** What it may cost is set aside before anything is sent, and what it did cost taken when it is over. */
+  async function charge(
+    exchange: Exchange,
+    { resolution, facts, endpoint }: Omit<Job, 'exchange' | 'headers'>,
+  ) {
+    if (budgets === null) return;
+    whenSettled(exchange, () => budgets.settle(exchange));
+    const kind = budgets.appliesTo(exchange);
+    if (kind === null) return;
+    const quoted =
+      endpoint.answer === 'any' ? freeOfCharge : quote(app.gatewayRouter, resolution, facts, Date.now());
+    if (endpoint.answer === 'any' && kind === 'hard' && !readsOnly.has(exchange.method)) {
+      const message = 'This API key has a budget, and what this request costs cannot be known before.';
+      throw new GatewayError('insufficient_permissions', message);
+    }
+    await budgets.admit(exchange, quoted);
+  }
+
   return { byModel, send };
 }
 
-/** What the choice of a target goes by. */
-export function factsOf(request: FastifyRequest, { path }: Endpoint, body: RoutedBody): RequestFacts {
+/** What the choice of a target goes by. `pricedOnly`: only targets whose price is known will do. */
+export function factsOf(
+  request: FastifyRequest,
+  { path }: Endpoint,
+  body: RoutedBody,
+  pricedOnly = false,
+): RequestFacts {
   const { exchange, gatewayBody, gatewayUpload } = request;
   return requestFacts({
     endpoint: path.slice(1),
@@ -90,13 +125,18 @@ export function factsOf(request: FastifyRequest, { path }: Endpoint, body: Route
     caller: exchange?.key ?? null,
     session: exchange?.session ?? null,
     policy: policyOf(request),
+    keyPolicy: exchange?.caller?.policy ?? null,
+    pricedOnly,
   });
 }
 
 /** Hands an answer to the client, with the headers that say what the gateway did. */
 export function sendAnswer(request: FastifyRequest, reply: FastifyReply, answer: Answer): FastifyReply {
   reply.code(answer.status);
+  const isLimited = request.exchange?.caller?.limits != null;
   for (const name in answer.headers) {
+    // They speak of the operator's account; this caller reads those of its own key.
+    if (isLimited && isRateLimit(name)) continue;
     // What the host's own plugins have set (security headers, for instance) is the host's to decide.
     if (!reply.hasHeader(name) || describesBody.has(name)) reply.header(name, answer.headers[name]);
   }
@@ -133,6 +173,17 @@ function inPieces(
   });
 }
 
+/**
+ * Some servers (Go's, for one) take `Model` for `model`: what stands there would get past everything that is decided by
+ * the model's name.
+ */
+function refuseOtherModels(body: RoutedBody): void {
+  const other = Object.keys(body).find((key) => key !== 'model' && key.toLowerCase() === 'model');
+  if (other === undefined) return;
+  const message = `Write \`model\` instead of ${JSON.stringify(other)}.`;
+  throw new GatewayError('invalid_request_error', message, { param: other });
+}
+
 function outgoing({ gatewayBody, gatewayUpload }: FastifyRequest, { model }: RoutedBody): Outgoing {
   if (gatewayUpload !== null) return formBody(gatewayUpload);
   if (gatewayBody === null) throw new Error('The body of this request was not read by the gateway.');
@@ -151,8 +202,9 @@ export function policyOf({ headers }: FastifyRequest): string | null {
   return typeof name === 'string' && name !== '' ? name : null;
 }
 
-export function allowedRoutes(exchange: Exchange | null): ReadonlySet<string> | null {
-  return exchange?.caller?.routes ?? null;
+/** What the caller may name as `model`; null: everything. */
+export function allowedTo(exchange: Exchange | null): Allowed | null {
+  return exchange?.caller?.allowed ?? null;
 }
 
 function exchangeOf({ exchange }: FastifyRequest): Exchange {

@@ -1,10 +1,17 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { forcedFilter } from '../src/keys/caller.js';
 import type { GatewayRouteConfig } from '../src/types.js';
 import { QueryError } from '../src/window.js';
 
-/** The `config` of a route for those who may read. */
+/** The `config` of a route that shows callers who may not read everything what their own key has left. */
 export function readable(summary: string): { gateway: GatewayRouteConfig } {
-  return { gateway: { scope: 'read', record: false, summary } };
+  return { gateway: { scope: 'own', record: false, summary } };
+}
+
+/** What a caller is kept to that may not read everything: for every route that is `readable`. */
+export function ownOnly({ gatewayCaller }: FastifyRequest): { key?: string } {
+  // A host may register a plugin without any keys.
+  return gatewayCaller == null ? {} : (forcedFilter(gatewayCaller) ?? {});
 }
 
 /** The `config` of a route for those who may remove what is stored. */

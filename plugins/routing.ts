@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
+import { expectPrices } from '../src/prices/price-of.js';
 import { keepAvailability } from '../src/routing/keeping.js';
 import { createRouter, type RouterConfig } from '../src/routing/router.js';
 import '../src/types.js';
@@ -14,6 +15,10 @@ export type RoutingOptions = RouterConfig;
 async function routingPlugin(app: FastifyInstance, options: RoutingOptions): Promise<void> {
   const router = createRouter(options);
   app.decorate('gatewayRouter', router);
+  // Not at start-up, which it would delay, and rather not within the first request either.
+  app.addHook('onListen', async () => {
+    setImmediate(() => expectPrices(options)).unref();
+  });
   if (!app.hasDecorator('gatewayLedger')) return;
   const keeping = keepAvailability(router.availability, app.gatewayLedger.memory, (err) =>
     app.log.warn({ err }, 'llm-gateway could not keep what it knows about its providers'),

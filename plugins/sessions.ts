@@ -11,7 +11,7 @@ import {
 } from '../src/db/session-answers.js';
 import { parseDetailQuery, parseKey, parseListQuery, parseRemovalQuery } from '../src/db/session-queries.js';
 import { QueryError } from '../src/window.js';
-import { readable, removable, understood } from './replies.js';
+import { ownOnly, readable, removable, understood } from './replies.js';
 
 const text = (description: string) => Type.Optional(Type.String({ description }));
 
@@ -53,7 +53,8 @@ async function routes(app: FastifyInstance): Promise<void> {
       config: readable('Sessions, the most recently used first, with all that was ever counted of them'),
       schema: { querystring: ListQueryString, response: { 200: SessionListSchema } },
     },
-    async (request) => stored.list(understood(app, () => parseListQuery(request.query))),
+    async (request) =>
+      stored.list({ ...understood(app, () => parseListQuery(request.query)), ...ownOnly(request) }),
   );
 
   app.get<One>(
@@ -64,7 +65,7 @@ async function routes(app: FastifyInstance): Promise<void> {
     },
     async (request) => {
       const query = understood(app, () => parseDetailQuery(request.query));
-      const session = await nameOf(request.params['*'], request.query.key);
+      const session = await nameOf(request.params['*'], ownOnly(request).key ?? request.query.key);
       return (await stored.find({ ...query, session })) ?? missing(session.id);
     },
   );

@@ -1,12 +1,12 @@
 import sensible from '@fastify/sensible';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import Type from 'typebox';
 import { ledgerState, SessionPageSchema, StatsSchema } from '../src/db/answers.js';
 import { parseSessionQuery, parseTotalsQuery, type RawQuery } from '../src/db/queries.js';
 import type { Dimension } from '../src/db/reports.js';
 import exchanges from './exchanges.js';
-import { readable, sendJson, understood } from './replies.js';
+import { ownOnly, readable, sendJson, understood } from './replies.js';
 
 const text = (description: string) => Type.Optional(Type.String({ description }));
 
@@ -70,8 +70,9 @@ async function routes(app: FastifyInstance): Promise<void> {
   });
 
   /** The reader makes the JSON of the statistics, which can be megabytes; here it gets its frame. */
-  async function answer(reply: FastifyReply, raw: RawQuery, grouping?: Dimension) {
-    const query = understood(app, () => parseTotalsQuery(raw, Date.now(), grouping));
+  async function answer(request: FastifyRequest<Read>, reply: FastifyReply, grouping?: Dimension) {
+    const parsed = understood(app, () => parseTotalsQuery(request.query, Date.now(), grouping));
+    const query = { ...parsed, filter: { ...parsed.filter, ...ownOnly(request) } };
     const statistics = await app.gatewayStats.text({ report: 'totals', query });
     const frame = JSON.stringify({
       since: new Date(query.window.since).toISOString(),
@@ -90,13 +91,13 @@ async function routes(app: FastifyInstance): Promise<void> {
       config: readable('Totals of a window, in groups and as a time series'),
       schema: { querystring: StatsQuery, response: { 200: StatsSchema } },
     },
-    (request, reply) => answer(reply, request.query),
+    answer,
   );
 
   for (const [url, dimension] of GROUPED) {
     const schema = { querystring: GroupedQuery, response: { 200: StatsSchema } };
     app.get<Read>(url, { config: readable(`GET /stats grouped by ${dimension}`), schema }, (request, reply) =>
-      answer(reply, request.query, dimension),
+      answer(request, reply, dimension),
     );
   }
 
@@ -109,7 +110,8 @@ async function routes(app: FastifyInstance): Promise<void> {
       schema: { querystring: SessionsQuery, response: { 200: SessionPageSchema } },
     },
     async (request, reply) => {
-      const query = understood(app, () => parseSessionQuery(request.query, Date.now()));
+      const parsed = understood(app, () => parseSessionQuery(request.query, Date.now()));
+      const query = { ...parsed, ...ownOnly(request) };
       return sendJson(reply, await app.gatewayStats.text({ report: 'sessions', query }));
     },
   );

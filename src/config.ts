@@ -1,6 +1,7 @@
 import Value from 'typebox/value';
 import { completeDatabase } from './config/database.js';
 import { type Environment, expandEnvironment } from './config/environment.js';
+import { completeKey, completeWebhook, keySecret } from './config/keys.js';
 import { collectProblems, type Path, type Problems } from './config/problems.js';
 import { completeProvider, providersFromEnvironment } from './config/providers.js';
 import { checkKeys, checkReferences, type Declared } from './config/references.js';
@@ -8,9 +9,8 @@ import { completePolicies, completeRoutes } from './config/routes.js';
 import { ConfigSchema, type GatewayOptions } from './config/schema.js';
 import { checkShape } from './config/shape.js';
 import { positiveTimer, timer } from './config/timer.js';
-import type { Config, KeyConfig, ProviderConfig } from './config/types.js';
+import type { Config, ProviderConfig } from './config/types.js';
 import { parseBytes } from './config/units.js';
-import { refuseUnsupported } from './config/unsupported.js';
 
 export { loadConfigFile } from './config/file.js';
 export { ConfigError } from './config/problems.js';
@@ -43,7 +43,6 @@ export function parseConfig(input: unknown, environment: Environment = process.e
     problems.throwIfAny();
     throw new Error('the configuration has an undetected problem');
   }
-  refuseUnsupported(options, problems);
   const config = complete(options, environment, problems);
   checkKeys(options.keys ?? [], problems);
   checkReferences(config, declaredNames(expanded.value, config), problems);
@@ -56,6 +55,10 @@ export function describeConfig(config: Config): unknown {
   return {
     ...structuredClone(config),
     keys: config.keys.map((key) => ({ ...key, key: '***' })),
+    keySecret: config.keySecret === null ? null : '***',
+    // The path of such a URL is often a secret too.
+    webhook:
+      config.webhook === null ? null : { url: `${new URL(config.webhook.url).origin}/***`, secret: '***' },
     providers: Object.fromEntries(
       Object.entries(config.providers).map(([name, provider]) => [
         name,
@@ -69,7 +72,9 @@ function complete(options: GatewayOptions, environment: Environment, problems: P
   return {
     server: { host: options.server?.host ?? '127.0.0.1', port: options.server?.port ?? 8080 },
     database: options.database === false ? false : completeDatabase(options.database ?? {}, problems),
-    keys: (options.keys ?? []).map(completeKey),
+    keys: (options.keys ?? []).map((key, index) => completeKey(key, ['keys', index], problems)),
+    keySecret: keySecret(options.keySecret, environment, problems),
+    webhook: completeWebhook(options.webhook, problems),
     anonymous: options.anonymous ?? 'loopback',
     providers: completeProviders(options, environment, problems),
     routes: completeRoutes(options.routes, problems),
@@ -96,18 +101,6 @@ function complete(options: GatewayOptions, environment: Environment, problems: P
       options.streamPing === undefined
         ? null
         : positiveTimer(options.streamPing, 0, ['streamPing'], problems),
-  };
-}
-
-function completeKey(options: NonNullable<GatewayOptions['keys']>[number]): KeyConfig {
-  const scopes: KeyConfig['scopes'] = options.scopes ?? ['proxy'];
-  return {
-    name: options.name,
-    key: options.key,
-    scopes: [...new Set(scopes)],
-    routes: options.routes === undefined ? null : [...new Set(options.routes)],
-    policy: options.policy ?? null,
-    capture: options.capture ?? null,
   };
 }
 

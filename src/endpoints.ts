@@ -1,4 +1,5 @@
 import Type, { type Static, type TSchema } from 'typebox';
+import { plainPath, segmentsOf } from './paths.js';
 
 /**
  * What an endpoint answers when no stream was asked for: JSON that is checked before it leaves, text or JSON, or
@@ -52,6 +53,16 @@ export const endpoints: readonly Endpoint[] = [
   json('/audio/transcriptions', required, { answer: 'text', form: true }),
   json('/audio/translations', required, { answer: 'text', form: true }),
 ];
+
+/**
+ * The endpoint that another spelling of its path means to a server that takes paths less literally: `//chat/completions/`,
+ * `/chat%2Fcompletions`. Null when there is none, and for the path as it should be.
+ */
+export function misspelt(path: string): Endpoint | null {
+  const segments = segmentsOf(plainPath(path) ?? path).filter((segment) => segment !== '');
+  const plain = `/${segments.join('/')}`.toLowerCase();
+  return endpoints.find((endpoint) => endpoint.path === plain && endpoint.path !== path) ?? null;
+}
 
 /** Every other path: the gateway does not look inside. */
 export function unknownEndpoint(path: string): Endpoint {

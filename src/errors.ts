@@ -25,6 +25,7 @@ const errorClasses = {
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', endReason: 'rate_limited' },
   budget_exceeded: { status: 429, type: 'rate_limit_error', endReason: 'budget_exhausted' },
   no_available_target: { status: 503, type: 'server_error', endReason: 'no_available_target' },
+  gateway_unavailable: { status: 503, type: 'server_error', endReason: 'internal_error' },
   shutting_down: { status: 503, type: 'server_error', endReason: 'shutdown' },
   upstream_error: { status: 502, type: 'upstream_error', endReason: 'upstream_error' },
   upstream_timeout: { status: 504, type: 'upstream_error', endReason: 'total_timeout' },

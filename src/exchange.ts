@@ -31,6 +31,7 @@ export function openExchange(opening: Opening): Exchange {
     cancelled: null,
     onCancel: null,
     draining: null,
+    reserveTokens: null,
     onSettled: null,
     enteredUs: Math.round(ago * 1000),
     admittedUs: 0,
@@ -70,6 +71,7 @@ export function openExchange(opening: Opening): Exchange {
     costNano: null,
     dearestCostNano: null,
     priceSource: null,
+    price: null,
     attempts: [],
     queueUs: null,
     connectUs: null,
@@ -126,10 +128,12 @@ export function beginAttempt(exchange: Exchange, provider: string, model: string
     status: null,
     error: null,
     startedUs: sinceStart(exchange),
+    connectUs: null,
     headersUs: null,
     firstContentUs: null,
     totalUs: null,
     rateLimit: null,
+    costNano: null,
   };
   exchange.attempts.push(attempt);
   return attempt;

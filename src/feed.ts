@@ -4,10 +4,13 @@ import { Readable } from 'node:stream';
 export interface Feed {
   /** How many are reading. */
   readonly size: number;
-  /** A new reader, from now on. It is destroyed when it falls behind, and may be destroyed at any time. */
-  open(): Readable;
-  /** Sends one event to every reader. `data` has no line ends. */
-  publish(event: string, data: string): void;
+  /**
+   * A new reader, from now on, of everything or of one subject. It is destroyed when it falls behind, and may be
+   * destroyed at any time.
+   */
+  open(subject?: string): Readable;
+  /** Sends one event to every reader of its subject. `data` has no line ends. */
+  publish(event: string, data: string, subject: string): void;
   /** Ends every reader. */
   close(): void;
 }
@@ -21,12 +24,15 @@ const RETRY_MS = 3000;
 
 /** A feed without readers costs nothing. */
 export function createFeed(maxBehind = MAX_BEHIND): Feed {
-  const readers = new Set<Readable>();
+  /** With the one subject that each reads; undefined: all. */
+  const readers = new Map<Readable, string | undefined>();
   let pings: NodeJS.Timeout | null = null;
 
-  function send(text: string): void {
+  /** Without a subject to everybody. */
+  function send(text: string, subject?: string): void {
     const bytes = Buffer.from(text);
-    for (const reader of readers) {
+    for (const [reader, only] of readers) {
+      if (subject !== undefined && only !== undefined && only !== subject) continue;
       reader.push(bytes);
       if (reader.readableLength > maxBehind) reader.destroy();
     }
@@ -43,7 +49,7 @@ export function createFeed(maxBehind = MAX_BEHIND): Feed {
     get size() {
       return readers.size;
     },
-    open() {
+    open(subject) {
       const reader = new Readable({
         read() {},
         destroy(error, callback) {
@@ -51,14 +57,14 @@ export function createFeed(maxBehind = MAX_BEHIND): Feed {
           callback(error);
         },
       });
-      readers.add(reader);
+      readers.set(reader, subject);
       pings ??= setInterval(() => send(': ping\n\n'), PING_MS).unref();
       reader.push(`retry: ${RETRY_MS}\n\n`);
       return reader;
     },
-    publish: (event, data) => send(`event: ${event}\ndata: ${data}\n\n`),
+    publish: (event, data, subject) => send(`event: ${event}\ndata: ${data}\n\n`, subject),
     close() {
-      for (const reader of [...readers]) {
+      for (const reader of [...readers.keys()]) {
         leave(reader);
         reader.push(null);
       }

@@ -122,7 +122,7 @@ export function createExchanges(
       return exchange;
     },
     capture(exchange, request) {
-      exchange.capture = capturing?.begin(exchange.key, request) ?? null;
+      exchange.capture = capturing?.begin(exchange.caller?.capture ?? null, request) ?? null;
     },
     settle,
     onSettled(listener) {

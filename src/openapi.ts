@@ -6,7 +6,7 @@ export interface KnownRoute {
   /** Fastify's pattern, below the prefix. */
   url: string;
   summary: string | undefined;
-  scope: 'proxy' | 'read' | 'admin' | 'any' | 'none' | undefined;
+  scope: 'proxy' | 'read' | 'admin' | 'own' | 'any' | 'none' | undefined;
   schema: RouteSchema;
 }
 
@@ -38,6 +38,8 @@ const ErrorSchema = Type.Object(
   { description: 'Every error has this shape.' },
 );
 
+const OWN =
+  'Needs a key with the scope `read`, or `proxy`, which shows only what was asked for with that key.';
 const NAMED_SCOPES = new Set<KnownRoute['scope']>(['proxy', 'read', 'admin']);
 const JSON_TYPE = 'application/json';
 const PROXIED =
@@ -85,9 +87,8 @@ function operationOf({ method, url, summary, scope, schema }: KnownRoute) {
     ...(summary !== undefined && { summary }),
     tags: [/^\/?[a-z0-9]*/i.exec(url)?.[0].replace('/', '') || 'gateway'],
     security: isPublic ? [] : [{ bearer: [] }, { apiKey: [] }],
-    ...(NAMED_SCOPES.has(scope) && {
-      description: `Needs a key with the scope \`${scope}\`.`,
-    }),
+    ...(NAMED_SCOPES.has(scope) && { description: `Needs a key with the scope \`${scope}\`.` }),
+    ...(scope === 'own' && { description: OWN }),
     parameters: [...pathParameters(url), ...queryParameters(schema.querystring)],
     ...(schema.body !== undefined && {
       requestBody: { required: true, content: { [JSON_TYPE]: { schema: schema.body } } },

@@ -1,4 +1,6 @@
+import type { BudgetConfig, CaptureMode, LimitsConfig, Price } from './config/types.js';
 import type { Capture } from './payloads/capture.js';
+import type { Allowed } from './routing/allowed.js';
 import type { Usage } from './stream/usage.js';
 
 /** How an exchange ended, in one word. */
@@ -34,13 +36,19 @@ export type EndReason =
   | 'client_gone'
   | 'client_timeout';
 
-/** Who takes part: a key of the configuration, or an anonymous caller on a loopback address. */
+/** Who takes part: a key, or an anonymous caller on a loopback address. */
 export interface Caller {
   /** Name of the key; null for an anonymous caller. */
   name: string | null;
   scopes: ReadonlySet<string>;
-  /** The only routes this caller may use as `model`; null means every model. */
-  routes: ReadonlySet<string> | null;
+  /** What this caller may name as `model`; null means everything. */
+  allowed: Allowed | null;
+  limits: LimitsConfig | null;
+  budget: BudgetConfig | null;
+  /** The policy that holds for all it asks. */
+  policy: string | null;
+  /** Whether its bodies are stored; null: as the route says. */
+  capture: CaptureMode | null;
 }
 
 /** Why an exchange was told to stop before its answer was complete. `superseded`: another answer was sent instead. */
@@ -72,12 +80,16 @@ export interface Attempt {
   error: string | null;
   /** When the try began, in microseconds after the exchange's start. */
   startedUs: number;
+  /** Until a connection took the request, from `startedUs`; null when none did. */
+  connectUs: number | null;
   headersUs: number | null;
   firstContentUs: number | null;
   /** Whole duration of the try. */
   totalUs: number | null;
   /** The rate-limit headers the upstream sent, as a JSON object; null when it sent none. */
   rateLimit: string | null;
+  /** What the exchange costs, on the attempt that answered it; integer nano-USD. */
+  costNano: number | null;
 }
 
 /**
@@ -93,6 +105,11 @@ export interface Exchange {
   onCancel: (() => void) | null;
   /** The client has left, and the answer is read on for the record; null when it is not. */
   draining: Draining | null;
+  /**
+   * Takes the tokens of the request from what its caller may use, before it is sent anywhere. Throws a `GatewayError`
+   * 429 when they are not there. Null: nothing bounds them.
+   */
+  reserveTokens: ((tokens: number) => void | Promise<void>) | null;
   /** What is left to do once the record is complete; null when there is nothing. */
   onSettled: (() => void)[] | null;
   /** When the gateway first saw the request: what came before was the host's. */
@@ -153,10 +170,12 @@ export interface Exchange {
   /** What the dearest target that could have been tried would have cost, integer nano-USD. */
   dearestCostNano: number | null;
   priceSource: string | null;
+  /** The price that `costNano` was computed with. */
+  price: Price | null;
   attempts: Attempt[];
   /** Time spent waiting in a route's queue. */
   queueUs: number | null;
-  /** Upstream connection set-up; null when a pooled connection was used. */
+  /** How long the attempt that answered waited until a connection took it: next to nothing when one was open. */
   connectUs: number | null;
   headersUs: number | null;
   firstContentUs: number | null;

@@ -1,18 +1,23 @@
+import type { Budgets } from './budgets/budgets.js';
+import type { Scope } from './config/types.js';
 import type { Ledger } from './db/ledger.js';
 import type { Reports } from './db/reports.js';
-import type { Exchange } from './exchange.js';
+import type { Caller, Exchange } from './exchange.js';
+import type { Keys } from './keys/keys.js';
 import type { Exchanges } from './live.js';
 import type { Router } from './routing/router.js';
 import type { Upload } from './upload/upload.js';
 import type { Upstream } from './upstream/forward.js';
 
-/** What an API key may be used for. */
-export type Scope = 'proxy' | 'read' | 'admin';
+export type { Scope };
 
 /** What a route of the gateway says about itself in its `config`. */
 export interface GatewayRouteConfig {
-  /** The scope a caller needs; `any` for every known caller, `none` for the public. */
-  scope: Scope | 'any' | 'none';
+  /**
+   * The scope a caller needs; `any` for every known caller, `none` for the public. `own`: `read` for everything, or
+   * `proxy` for what the caller itself has left, which is what `forcedFilter` is for.
+   */
+  scope: Scope | 'own' | 'any' | 'none';
   /** Whether a request to this route is an exchange, and so leaves a record. */
   record: boolean;
   /** What the route is for, in `/openapi.json`. */
@@ -23,6 +28,10 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The persistent store of exchanges. */
     gatewayLedger: Ledger;
+    /** The API keys. */
+    gatewayKeys: Keys;
+    /** What keys and routes may spend. */
+    gatewayBudgets: Budgets;
     /** The exchanges in flight. */
     gatewayExchanges: Exchanges;
     /** Resolves model names to targets. */
@@ -35,6 +44,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The exchange this request opened; null on routes that are not recorded. */
     exchange: Exchange | null;
+    /** Who asks; null before it was identified, and on routes for everybody. */
+    gatewayCaller: Caller | null;
     /** The body as the client sent it; null before it was parsed. */
     gatewayBody: Buffer | null;
     /** The form and its files, when the client sent one. */

@@ -8,8 +8,11 @@ import {
   type OptionName,
   options,
   optionsOf,
+  type Values,
 } from './commands.js';
-import { CommandError } from './failure.js';
+import { type CostCommand, costCommand } from './cost-arguments.js';
+import { CommandError, usage } from './failure.js';
+import { type KeysCommand, keysCommand } from './keys-arguments.js';
 
 /** What the command line says about settings that the configuration has too. */
 export interface Overrides {
@@ -28,11 +31,10 @@ export type Command =
       readonly file: string | null;
       readonly values: Values;
     }
+  | KeysCommand
+  | CostCommand
   | { readonly name: 'help'; readonly about: CommandName | null }
   | { readonly name: 'version' };
-
-/** Options as they were given; those without a value are an empty text. */
-export type Values = Partial<Record<OptionName, string>>;
 
 /** Reads the arguments after the program's name. Throws a CommandError with exit code 2 that says what is wrong. */
 export function parseCommand(argv: readonly string[]): Command {
@@ -44,8 +46,9 @@ export function parseCommand(argv: readonly string[]): Command {
     allowPositionals: true,
     tokens: true,
   });
-  const [name, surplus] = positionals;
+  const [name, ...operands] = positionals;
   const command = commandOf(name);
+  const [surplus] = command === 'keys' ? operands.slice(2) : operands;
   const values: Values = {};
   for (const token of tokens) {
     if (token.kind === 'option') values[knownOption(token, command)] = token.value ?? '';
@@ -55,6 +58,8 @@ export function parseCommand(argv: readonly string[]): Command {
   if (values.version !== undefined) return { name: 'version' };
   if (command === null) throw new CommandError(`a command is missing\n\n${helpText(null)}`, 2);
   const file = values.config ?? null;
+  if (command === 'keys') return keysCommand(operands, values);
+  if (command === 'cost') return costCommand(values);
   if (command === 'serve') return { name: 'serve', file, overrides: overridesOf(values) };
   return command === 'check' ? { name: 'check', file } : { name: command, file, values };
 }
@@ -62,6 +67,11 @@ export function parseCommand(argv: readonly string[]): Command {
 function commandOf(name: string | undefined): CommandName | null {
   if (name === undefined || isCommandName(name)) return name ?? null;
   throw usage(`unknown command "${name}"`, closest(name, commandNames), null);
+}
+
+/** `-` by itself is standard input. */
+function isOption(value: string): boolean {
+  return value.startsWith('-') && value !== '-';
 }
 
 interface OptionToken {
@@ -85,7 +95,7 @@ function knownOption(token: OptionToken, command: CommandName | null): OptionNam
   }
   if (options[known].type === 'boolean') {
     if (value !== undefined) throw usage(`${rawName} takes no value`, null, command);
-  } else if (value === undefined || value === '' || (value.startsWith('-') && token.inlineValue !== true)) {
+  } else if (value === undefined || value === '' || (isOption(value) && token.inlineValue !== true)) {
     throw usage(`${rawName} needs a value`, null, command);
   }
   return known;
@@ -103,10 +113,4 @@ function portOf(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (port <= 65_535) return port;
   throw usage(`--port must be a number between 0 and 65535, got "${text}"`, null, 'serve');
-}
-
-function usage(problem: string, near: string | null, command: CommandName | null): CommandError {
-  const hint = near === null ? '' : `, did you mean ${near}?`;
-  const help = `llm-gateway ${command === null ? '' : `${command} `}--help`;
-  return new CommandError(`${problem}${hint}\nRun "${help}" for what there is.`, 2);
 }

@@ -52,6 +52,31 @@ export const options = {
     value: '<key>',
     help: 'an API key of that gateway with the scope "read" (default: LLM_GATEWAY_KEY of the environment)',
   },
+  scope: { type: 'string', value: '<list>', help: 'proxy, read, admin, by commas (default proxy)' },
+  route: { type: 'string', value: '<list>', help: 'the only routes it may use, by commas' },
+  model: {
+    type: 'string',
+    value: '<name>',
+    help: 'a model or a route; for keys patterns such as groq/*, by commas',
+  },
+  limit: { type: 'string', value: '<list>', help: 'such as requestsPerMinute=60,concurrency=4' },
+  budget: {
+    type: 'string',
+    value: '<usd/per>',
+    help: 'such as 50/month, or 5/day/soft; day, week, month or total',
+  },
+  policy: { type: 'string', value: '<name>', help: 'the policy that holds for all it asks' },
+  tag: { type: 'string', value: '<list>', help: 'words of your own, by commas' },
+  expires: { type: 'string', value: '<when>', help: 'a date, or a span from now such as 30d' },
+  grace: {
+    type: 'string',
+    value: '<span>',
+    help: 'how long the old key works beside the new one (default 24h)',
+  },
+  'input-tokens': { type: 'string', value: '<n>', help: 'length of the question' },
+  'output-tokens': { type: 'string', value: '<n>', help: 'length of the answer' },
+  body: { type: 'string', value: '<file>', help: 'the request itself, as JSON; "-" for standard input' },
+  endpoint: { type: 'string', value: '<path>', help: 'what it is for (default /v1/chat/completions)' },
   help: { type: 'boolean', short: 'h', help: 'show this help' },
   version: { type: 'boolean', short: 'v', help: 'show the version' },
 } as const satisfies Record<string, Option>;
@@ -65,6 +90,9 @@ interface Option {
 }
 
 export type OptionName = keyof typeof options;
+
+/** What was given on the command line; a flag is empty text. */
+export type Values = Partial<Record<OptionName, string>>;
 
 /** What can be asked for, and with which options. */
 const commands = {
@@ -89,7 +117,37 @@ const commands = {
     summary: 'remove what is old; without options what the configuration says (database.retention)',
     options: ['older-than', 'payloads-older-than', 'max-size', 'dry-run', 'vacuum', 'config', 'db', 'help'],
   },
-} as const satisfies Record<string, { summary: string; options: readonly OptionName[] }>;
+  keys: {
+    summary: 'create, list, revoke or rotate the API keys in the database; a server that runs follows',
+    operands: '<create|list|revoke|rotate> [name]',
+    options: [
+      'config',
+      'db',
+      'scope',
+      'route',
+      'model',
+      'limit',
+      'budget',
+      'policy',
+      'tag',
+      'expires',
+      'grace',
+      'json',
+      'help',
+    ],
+  },
+  cost: {
+    summary: 'say what a request would cost, and where it would go; sends nothing',
+    options: ['config', 'model', 'input-tokens', 'output-tokens', 'body', 'endpoint', 'json', 'help'],
+  },
+} as const satisfies Record<string, CommandInfo>;
+
+interface CommandInfo {
+  summary: string;
+  /** What stands between the command and its options. */
+  operands?: string;
+  options: readonly OptionName[];
+}
 
 export type CommandName = keyof typeof commands;
 
@@ -109,9 +167,14 @@ export function helpText(command: CommandName | null): string {
   const head =
     command === null
       ? ['Usage: llm-gateway <command> [options]', '', 'Commands:', ...table(commandRows())]
-      : [`Usage: llm-gateway ${command} [options]`, '', capitalised(commands[command].summary)];
+      : [`Usage: llm-gateway ${usageOf(command)} [options]`, '', capitalised(commands[command].summary)];
   const tail = command === null ? ['', 'llm-gateway <command> --help shows the options of a command.'] : [];
   return [...head, '', 'Options:', ...table(optionsOf(command).map(optionRow)), ...tail, ''].join('\n');
+}
+
+function usageOf(command: CommandName): string {
+  const info: CommandInfo = commands[command];
+  return info.operands === undefined ? command : `${command} ${info.operands}`;
 }
 
 type HelpRow = readonly [left: string, right: string];

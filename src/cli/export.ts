@@ -7,7 +7,7 @@ import { parseExportQuery } from '../db/queries.js';
 import { createReports } from '../db/read.js';
 import type { ExportPart, ExportQuery } from '../db/reports.js';
 import { scanExchanges } from '../db/scan.js';
-import type { Values } from './arguments.js';
+import type { Values } from './commands.js';
 import { withReader } from './database.js';
 import { CommandError } from './failure.js';
 import { bytesText } from './format.js';

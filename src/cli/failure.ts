@@ -10,6 +10,13 @@ export class CommandError extends Error {
   }
 }
 
+/** The arguments make no sense. `near` is what may have been meant. */
+export function usage(problem: string, near: string | null, command: string | null): CommandError {
+  const hint = near === null ? '' : `, did you mean ${near}?`;
+  const help = `llm-gateway ${command === null ? '' : `${command} `}--help`;
+  return new CommandError(`${problem}${hint}\nRun "${help}" for what there is.`, 2);
+}
+
 /** A code such as `EADDRINUSE`; empty when the error has none. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';

@@ -25,7 +25,6 @@ export function load(named: string | null, overrides: Overrides = {}): Loaded {
   const input = withOverrides(file === null ? {} : (loadConfigFile(file) ?? {}), overrides);
   try {
     const config = parseConfig(input);
-    refuseExposure(config);
     // What parseConfig has accepted is of this shape, but for strings like "${PORT}" that stand for numbers.
     return { config, options: input as GatewayOptions, file };
   } catch (error) {
@@ -65,11 +64,17 @@ function literal(text: string): string {
   return text.replaceAll('${', () => '$${');
 }
 
-/** The gateway would turn away strangers one by one. Whoever opens it to them should learn that before they do. */
-function refuseExposure({ server, keys, anonymous }: Config): void {
+/**
+ * Throws a ConfigError for a server that others can reach and that has no keys, neither in the configuration nor in its
+ * database. The gateway would turn them away one by one; whoever opens it to them should learn that before they do.
+ */
+export async function refuseExposure({ config, file }: Loaded): Promise<void> {
+  const { server, keys, anonymous, database } = config;
   if (keys.length > 0 || anonymous === 'anywhere' || isLoopbackHost(server.host)) return;
+  // Loaded only now: the database's driver takes time that others need not wait for.
+  if (database !== false && (await import('./stored-keys.js')).hasStoredKeys(database.path)) return;
   throw new ConfigError(
-    `server.host is "${server.host}", which other machines can reach, but there are no keys: ` +
-      'add `keys`, listen on 127.0.0.1, or set `anonymous: anywhere` to serve everybody',
+    `${file ?? 'configuration'}: server.host is "${server.host}", which other machines can reach, but there are no keys: ` +
+      'add `keys`, create one with `llm-gateway keys create`, listen on 127.0.0.1, or set `anonymous: anywhere` to serve everybody',
   );
 }

@@ -4,7 +4,7 @@ import type { Database } from 'better-sqlite3';
 import { openWriter, whileBusy } from '../db/open.js';
 import { canShrink, prepareRetention, type RetentionPolicy, type RetentionStep } from '../db/retention.js';
 import { wouldRemove } from '../db/retention-preview.js';
-import type { Values } from './arguments.js';
+import type { Values } from './commands.js';
 import { databaseFile, understood } from './database.js';
 import { CommandError } from './failure.js';
 import { bytesText, countText } from './format.js';

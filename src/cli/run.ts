@@ -20,7 +20,9 @@ async function dispatch(argv: readonly string[]): Promise<void> {
   const command = parseCommand(argv);
   if (command.name === 'help') process.stdout.write(helpText(command.about));
   else if (command.name === 'version') process.stdout.write(`${packageVersion()}\n`);
-  else if (command.name === 'check') (await import('./check.js')).check(command.file);
+  else if (command.name === 'check') await (await import('./check.js')).check(command.file);
+  else if (command.name === 'keys') await (await import('./keys.js')).keys(command);
+  else if (command.name === 'cost') await (await import('./cost.js')).cost(command);
   // Loaded only now: a server and a database take half a second that the rest need not wait for.
   else if (command.name === 'serve')
     await (await import('./serve.js')).serve(command.file, command.overrides);

@@ -3,7 +3,7 @@ import gateway from '../index.js';
 import type { Overrides } from './arguments.js';
 import { exampleLines } from './example.js';
 import { CommandError, errorCode } from './failure.js';
-import { load } from './load.js';
+import { load, refuseExposure } from './load.js';
 import { createServer } from './server.js';
 import { closeOnSignals } from './shutdown.js';
 import { summaryLines } from './summary.js';
@@ -15,6 +15,7 @@ const LIST_LIMIT = 12;
 export async function serve(file: string | null, overrides: Overrides): Promise<void> {
   process.title = 'llm-gateway';
   const loaded = load(file, overrides);
+  await refuseExposure(loaded);
   const app = await createServer();
   try {
     app.register(gateway, { ...loaded.options, ownsServer: true });

@@ -1,7 +1,7 @@
 import { parseTotalsQuery } from '../db/queries.js';
 import { createReports } from '../db/read.js';
 import type { Counters, Group, TotalsQuery } from '../db/reports.js';
-import type { Values } from './arguments.js';
+import type { Values } from './commands.js';
 import { withReader } from './database.js';
 import { countText, durationText, tableLines, usdText } from './format.js';
 import { endWithReader, printable } from './output.js';

@@ -1,5 +1,5 @@
 import type { ExchangeSummary } from '../db/answers.js';
-import type { Values } from './arguments.js';
+import type { Values } from './commands.js';
 import { CommandError } from './failure.js';
 import { followFile } from './follow-file.js';
 import { followGateway } from './follow-gateway.js';

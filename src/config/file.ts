@@ -56,7 +56,9 @@ function restore(text: string): string {
   );
 }
 
-/** The parser's messages end in the offending text after a colon. */
+/** The parser's messages end in the offending text after a colon, and these three without one. */
+const quoting = /^(Unknown directive|Unsupported YAML version|Invalid escape sequence) .*$/s;
+
 function withoutQuote(message: string): string {
-  return message.replace(/: .*$/s, '');
+  return message.replace(/: .*$/s, '').replace(quoting, '$1');
 }

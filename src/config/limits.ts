@@ -11,6 +11,8 @@ export function completeLimits(options: LimitsOptions | undefined): LimitsConfig
   return {
     requestsPerMinute: options.requestsPerMinute ?? null,
     tokensPerMinute: options.tokensPerMinute ?? null,
+    requestsPerHour: options.requestsPerHour ?? null,
+    tokensPerHour: options.tokensPerHour ?? null,
     requestsPerDay: options.requestsPerDay ?? null,
     tokensPerDay: options.tokensPerDay ?? null,
     concurrency: options.concurrency ?? null,

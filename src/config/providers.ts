@@ -1,12 +1,12 @@
 import { type ProviderType, presets, providerTypes } from '../upstream/presets.js';
 import type { Environment } from './environment.js';
 import { completeBreaker, completeLimits } from './limits.js';
+import { completePrices } from './prices.js';
 import type { Path, Problems } from './problems.js';
-import { echoOnly, type ModelOptions, type PriceOptions, type ProviderOptions } from './schema.js';
+import { echoOnly, type ModelOptions, type ProviderOptions } from './schema.js';
 import { positiveTimer, timer } from './timer.js';
-import type { EchoConfig, ModelConfig, Price, ProviderConfig, TimeoutsConfig } from './types.js';
+import type { EchoConfig, ModelConfig, ProviderConfig, TimeoutsConfig } from './types.js';
 
-const NANO = 1e9;
 const DISCOVERY_PERIOD = 600_000;
 const TIMEOUTS: TimeoutsConfig = { connect: 5000, firstByte: 120_000, idle: 60_000, total: 600_000 };
 
@@ -40,7 +40,7 @@ export function completeProvider(
       idle: timeout('idle'),
       total: timeout('total'),
     },
-    models: completeModels(options),
+    models: completeModels(options, [...path, 'models'], problems),
     streamUsage: options.streamUsage ?? presets[type].streamUsage,
     connections: options.connections ?? null,
     discover: discover(options, path, problems),
@@ -121,7 +121,11 @@ function keyVariables(name: string, type: ProviderType): string[] {
   return [...new Set([own, ...(name === type ? presets[type].environment : [])])];
 }
 
-function completeModels(options: ProviderOptions): Record<string, ModelConfig> {
+function completeModels(
+  options: ProviderOptions,
+  path: Path,
+  problems: Problems,
+): Record<string, ModelConfig> {
   const given: Record<string, ModelOptions> = options.models ?? (options.type === 'echo' ? { echo: {} } : {});
   const models: Record<string, ModelConfig> = Object.create(null);
   for (const [id, model] of Object.entries(given)) {
@@ -129,28 +133,12 @@ function completeModels(options: ProviderOptions): Record<string, ModelConfig> {
       id,
       alias: model.alias ?? null,
       context: model.context ?? null,
+      maxOutput: model.maxOutput ?? null,
       tier: model.tier ?? null,
-      price: model.price === undefined ? null : completePrice(model.price),
+      ...completePrices(model.price, [...path, id, 'price'], problems),
     };
   }
   return models;
-}
-
-/** From USD to integer nano-USD; at most 1e15, so exact. Not given is unknown: null. */
-export function nanoUsd(usd: number | undefined): number | null {
-  return usd === undefined ? null : Math.round(usd * NANO);
-}
-
-function completePrice(price: PriceOptions): Price | null {
-  if (Object.keys(price).length === 0) return null;
-  return {
-    input: nanoUsd(price.input),
-    output: nanoUsd(price.output),
-    cachedInput: nanoUsd(price.cachedInput),
-    cacheWrite: nanoUsd(price.cacheWrite),
-    reasoning: nanoUsd(price.reasoning),
-    request: nanoUsd(price.request),
-  };
 }
 
 function discover({ type, discover: given }: ProviderOptions, path: Path, problems: Problems): number | null {

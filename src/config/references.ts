@@ -32,6 +32,7 @@ export function checkReferences(config: Config, declared: Declared, problems: Pr
       );
     }
   }
+  checkBudgets(config, problems);
   const { passthroughProvider } = config;
   if (passthroughProvider !== null && !declared.providers.includes(passthroughProvider)) {
     const known = configured(declared.providers);
@@ -52,6 +53,18 @@ export function checkKeys(keys: NonNullable<GatewayOptions['keys']>, problems: P
       problems.add(['keys', index, 'name'], `is "${name}", like that of keys[${sameName}]`);
     }
     if (sameKey < index) problems.add(['keys', index, 'key'], `is the same as that of keys[${sameKey}]`);
+  }
+}
+
+/** What was spent is read from the records: without them every restart would make it nothing. */
+function checkBudgets({ database, keys, routes }: Config, problems: Problems): void {
+  if (database !== false) return;
+  const budgets: [Path, unknown][] = [
+    ...keys.map(({ budget }, index): [Path, unknown] => [['keys', index, 'budget'], budget]),
+    ...Object.values(routes).map(({ name, budget }): [Path, unknown] => [['routes', name, 'budget'], budget]),
+  ];
+  for (const [path, budget] of budgets) {
+    if (budget !== null) problems.add(path, 'needs a database, in which is what was spent, but it is off');
   }
 }
 

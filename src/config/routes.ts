@@ -1,6 +1,7 @@
 import { defaultThresholds } from '../routing/complexity.js';
+import { completeBudget } from './keys.js';
+import { nanoUsd } from './prices.js';
 import type { Path, Problems } from './problems.js';
-import { nanoUsd } from './providers.js';
 import type { PolicyOptions, RouteOptions } from './schema.js';
 import { timer } from './timer.js';
 import type { HedgeConfig, PolicyConfig, QueueConfig, RouteConfig, ThresholdsConfig } from './types.js';
@@ -27,6 +28,7 @@ export function completeRoutes(
       hedge: hedge(route.hedge, [...path, 'hedge'], problems),
       retries: route.retries ?? null,
       capture: route.capture ?? null,
+      budget: completeBudget(route.budget),
     };
   }
   return routes;

@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { strategyNames, tiers } from '../routing/names.js';
 import { providerTypes } from '../upstream/presets.js';
-import { BYTES_PATTERN, DURATION_PATTERN } from './units.js';
+import { BYTES_PATTERN, DURATION_PATTERN, INSTANT_PATTERN } from './units.js';
 
 // `expects` finishes the sentence "<path> must be ..." in error messages.
 const CONTROL = '\\u0000-\\u001f\\u007f-\\u009f';
@@ -89,6 +89,8 @@ const Limits = Type.Object(
   {
     requestsPerMinute: Type.Optional(Count),
     tokensPerMinute: Type.Optional(Count),
+    requestsPerHour: Type.Optional(Count),
+    tokensPerHour: Type.Optional(Count),
     requestsPerDay: Type.Optional(Count),
     tokensPerDay: Type.Optional(Count),
     concurrency: Type.Optional(Count),
@@ -96,33 +98,72 @@ const Limits = Type.Object(
   closed,
 );
 
-const Key = Type.Object(
+const Secret = Type.String({
+  pattern: '^[\\u0021-\\u007e]{16,}$',
+  expects: 'at least 16 printable ASCII characters without spaces',
+});
+
+const Budget = Type.Object(
   {
-    name: Name,
-    key: Type.String({
-      pattern: '^[\\u0021-\\u007e]{16,}$',
-      expects: 'at least 16 printable ASCII characters without spaces',
-    }),
-    scopes: Type.Optional(Type.Array(Type.Enum(['proxy', 'read', 'admin']), { minItems: 1 })),
-    routes: Type.Optional(Type.Array(Name, { minItems: 1 })),
-    limits: Type.Optional(Limits),
-    budget: Type.Optional(Type.Object({ usd: Usd, per: Type.Enum(['day', 'week', 'month']) }, closed)),
-    policy: Type.Optional(Name),
-    capture: Type.Optional(Capture),
+    usd: Usd,
+    per: Type.Enum(['day', 'week', 'month', 'total']),
+    kind: Type.Optional(Type.Enum(['hard', 'soft'])),
   },
   closed,
 );
 
+const rates = {
+  input: Type.Optional(Usd),
+  output: Type.Optional(Usd),
+  cachedInput: Type.Optional(Usd),
+  cacheWrite: Type.Optional(Usd),
+  reasoning: Type.Optional(Usd),
+  audioInput: Type.Optional(Usd),
+  audioOutput: Type.Optional(Usd),
+};
+const fees = {
+  request: Type.Optional(Usd),
+  tiers: Type.Optional(Type.Array(Type.Object({ above: Count, ...rates }, closed), { minItems: 1 })),
+};
+
+const keyTerms = {
+  scopes: Type.Optional(Type.Array(Type.Enum(['proxy', 'read', 'admin']), { minItems: 1 })),
+  routes: Type.Optional(Type.Array(Name, { minItems: 1 })),
+  models: Type.Optional(Type.Array(Pattern, { minItems: 1 })),
+  limits: Type.Optional(Limits),
+  budget: Type.Optional(Budget),
+  policy: Type.Optional(Name),
+  capture: Type.Optional(Capture),
+  expires: Type.Optional(
+    Type.String({ pattern: INSTANT_PATTERN, expects: 'a date such as 2026-01-31 or 2026-01-31T12:00:00Z' }),
+  ),
+  tags: Type.Optional(Type.Array(Name, { minItems: 1 })),
+};
+
+/** What a key may be used for, as written: in the configuration, and as text in the database. */
+export const KeyTermsSchema = Type.Object(keyTerms, closed);
+export type KeyTermsOptions = Type.Static<typeof KeyTermsSchema>;
+/** The name of a key. */
+export const KeyNameSchema = Name;
+
+const Key = Type.Object({ name: Name, key: Secret, ...keyTerms }, closed);
+
 const Price = Type.Object(
-  {
-    input: Type.Optional(Usd),
-    output: Type.Optional(Usd),
-    cachedInput: Type.Optional(Usd),
-    cacheWrite: Type.Optional(Usd),
-    reasoning: Type.Optional(Usd),
-    request: Type.Optional(Usd),
-  },
+  { ...rates, ...fees },
   { ...closed, description: 'USD per million tokens; `request` is USD per request.' },
+);
+const DatedPrice = Type.Object(
+  {
+    from: Type.Optional(
+      Type.String({
+        pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$',
+        expects: 'a date such as 2026-01-31 (it begins at midnight UTC)',
+      }),
+    ),
+    ...rates,
+    ...fees,
+  },
+  closed,
 );
 
 const Model = Type.Object(
@@ -130,7 +171,12 @@ const Model = Type.Object(
     alias: Type.Optional(Name),
     tier: Type.Optional(Tier),
     context: Type.Optional(Count),
-    price: Type.Optional(Price),
+    maxOutput: Type.Optional(Count),
+    price: Type.Optional(
+      Type.Union([Price, Type.Array(DatedPrice, { minItems: 1 })], {
+        expects: 'a price, or a list of prices with the dates from which they hold',
+      }),
+    ),
   },
   closed,
 );
@@ -217,6 +263,7 @@ const Route = Type.Object(
     ),
     retries: Type.Optional(Retries),
     capture: Type.Optional(Capture),
+    budget: Type.Optional(Budget),
   },
   closed,
 );
@@ -237,6 +284,11 @@ const Policy = Type.Object(
   closed,
 );
 
+const Webhook = Type.Object(
+  { url: Type.String({ pattern: '^https?://\\S+$', expects: 'a URL with http or https' }), secret: Secret },
+  closed,
+);
+
 /** Everything a user may write, as JSON Schema: in a file for the command line, or as options of the plugin. */
 export const ConfigSchema = Type.Object(
   {
@@ -245,6 +297,8 @@ export const ConfigSchema = Type.Object(
       Type.Union([Type.Literal(false), Database], { expects: 'an object, or false for no ledger' }),
     ),
     keys: Type.Optional(Type.Array(Key)),
+    keySecret: Type.Optional(Secret),
+    webhook: Type.Optional(Webhook),
     anonymous: Type.Optional(Type.Enum(['loopback', 'anywhere'])),
     providers: Type.Optional(Type.Record(Type.String(), Provider, { propertyNames: ProviderName })),
     routes: Type.Optional(Type.Record(Type.String(), Route, { propertyNames: Name })),
@@ -276,10 +330,12 @@ export type RouteOptions = Type.Static<typeof Route>;
 /** One entry of `policies` as written. */
 export type PolicyOptions = Type.Static<typeof Policy>;
 /** A price as written, in USD. */
-export type PriceOptions = Type.Static<typeof Price>;
+export type PriceOptions = Type.Static<typeof DatedPrice>;
 /** Limits as written, of a provider or a key. */
 export type LimitsOptions = Type.Static<typeof Limits>;
 /** The `database` as written, when it is not false. */
 export type DatabaseOptions = Type.Static<typeof Database>;
+/** A budget as written, of a key or a route. */
+export type BudgetOptions = Type.Static<typeof Budget>;
 /** A duration as written. */
 export type DurationOption = Type.Static<typeof Duration>;

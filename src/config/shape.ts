@@ -6,7 +6,7 @@ import { closest, formatPath, type Path, type Problems } from './problems.js';
 /** Names that are refused everywhere, because plain objects elsewhere could trip over them. */
 const RESERVED = ['__proto__', 'constructor', 'prototype'];
 /** Values at these keys are never printed, nor is text with an `@`: what stands before one may be a password. */
-const SECRET = ['key', 'apiKey'];
+const SECRET = ['key', 'apiKey', 'keySecret', 'secret', 'url'];
 const MAX_PRINTED = 60;
 
 /**
@@ -22,8 +22,9 @@ export function checkShape(schema: Type.TSchema, expanded: Expanded, problems: P
     if (Type.IsObject(schema)) return checkObject(schema, value, path);
     if (Type.IsRecord(schema)) return checkRecord(schema, value, path);
     if (Type.IsArray(schema)) return checkArray(schema, value, path);
-    if (Type.IsUnion(schema) && isPlainObject(value)) {
-      const branch = schema.anyOf.find((option) => Type.IsObject(option));
+    if (Type.IsUnion(schema) && typeof value === 'object' && value !== null) {
+      const isMeant = Array.isArray(value) ? Type.IsArray : Type.IsObject;
+      const branch = schema.anyOf.find((option) => isMeant(option));
       if (branch !== undefined) return check(branch, value, path);
     }
     return checkLeaf(schema, value, path);

@@ -11,6 +11,10 @@ export interface Config {
   readonly database: false | DatabaseConfig;
   /** Empty: callers need no key, see `anonymous`. */
   readonly keys: readonly KeyConfig[];
+  /** What keys that are created at run time are hashed with; null: a random one that the database keeps. */
+  readonly keySecret: string | null;
+  /** Null: nobody is told about budgets. */
+  readonly webhook: WebhookConfig | null;
   /** Who may call when there are no keys. */
   readonly anonymous: 'loopback' | 'anywhere';
   /** By name; the object has no prototype, so any client-supplied name is safe to look up. */
@@ -72,17 +76,50 @@ export interface RetentionConfig {
 }
 
 /** One API key of the gateway itself. */
-export interface KeyConfig {
+export interface KeyConfig extends KeyTerms {
   readonly name: string;
   /** The secret that clients send. */
   readonly key: string;
-  readonly scopes: readonly ('proxy' | 'read' | 'admin')[];
-  /** The only routes the key may use; null: all, and every model. */
+}
+
+/** What a key may be used for, wherever it is kept. */
+export interface KeyTerms {
+  readonly scopes: readonly Scope[];
+  /** The only routes the key may use. Null, as `models` is: all, and every model. */
   readonly routes: readonly string[] | null;
+  /** Patterns for the only targets that may be named as `model`, besides `routes`; `*` is any text. */
+  readonly models: readonly string[] | null;
+  /** The most that may be asked with the key. */
+  readonly limits: LimitsConfig | null;
+  readonly budget: BudgetConfig | null;
   /** The policy that holds for every request of the key. */
   readonly policy: string | null;
   /** Whether bodies are stored; null: as the route says. */
   readonly capture: CaptureMode | null;
+  /** Epoch milliseconds; null: never. */
+  readonly expiresAt: number | null;
+  /** Words of the operator's own. */
+  readonly tags: readonly string[];
+}
+
+/** What a key is good for: the `/v1` endpoints, statistics and exchanges, keys and budgets. */
+export type Scope = 'proxy' | 'read' | 'admin';
+
+/** The most that a key, or all requests of a route, may cost. */
+export interface BudgetConfig {
+  /** Integer nano-USD. */
+  readonly nano: number;
+  /** Periods begin at midnight UTC, weeks on Monday; `total` never begins again. */
+  readonly per: 'day' | 'week' | 'month' | 'total';
+  /** `soft`: requests beyond it are let through, and told of. */
+  readonly kind: 'hard' | 'soft';
+}
+
+/** Where it is told that much of a budget is spent. */
+export interface WebhookConfig {
+  readonly url: string;
+  /** What the messages are signed with. */
+  readonly secret: string;
 }
 
 /** One upstream account. */
@@ -121,10 +158,12 @@ export interface TimeoutsConfig {
   readonly total: number;
 }
 
-/** The most that may be sent to an account; null is no bound. Windows slide: the limit holds for any minute, any 24 hours. */
+/** The most that an account or a key may send; null is no bound. Windows slide: a limit holds for any minute, any 24 hours. */
 export interface LimitsConfig {
   readonly requestsPerMinute: number | null;
   readonly tokensPerMinute: number | null;
+  readonly requestsPerHour: number | null;
+  readonly tokensPerHour: number | null;
   readonly requestsPerDay: number | null;
   readonly tokensPerDay: number | null;
   /** Calls under way at once. */
@@ -147,20 +186,44 @@ export interface ModelConfig {
   readonly alias: string | null;
   /** Size of the context window, in tokens. */
   readonly context: number | null;
+  /** The longest answer the model gives, in tokens. */
+  readonly maxOutput: number | null;
   /** Null counts as `standard`. */
   readonly tier: Tier | null;
+  /** From the beginning of time, until the first of `priceChanges`; null: not configured. */
   readonly price: Price | null;
+  /** By `from`, ascending. */
+  readonly priceChanges: readonly PriceChange[];
 }
 
-/** Integer nano-USD per million tokens; null is unknown. */
-export interface Price {
+/** Integer nano-USD per million tokens; null is not known apart. */
+export interface Rates {
   readonly input: number | null;
   readonly output: number | null;
   readonly cachedInput: number | null;
   readonly cacheWrite: number | null;
   readonly reasoning: number | null;
+  readonly audioInput: number | null;
+  readonly audioOutput: number | null;
+}
+
+/** What a model costs. */
+export interface Price extends Rates {
   /** Integer nano-USD for each request. */
   readonly request: number | null;
+  /** By `above`, ascending: what longer requests cost, with all of their tokens. */
+  readonly tiers: readonly PriceTier[];
+}
+
+/** The rates of requests with more input tokens, of any kind, than `above`. */
+export interface PriceTier extends Rates {
+  readonly above: number;
+}
+
+/** A price and the moment from which it holds, epoch milliseconds. */
+export interface PriceChange {
+  readonly from: number;
+  readonly price: Price;
 }
 
 /** How the built-in provider behaves. Durations are milliseconds. */
@@ -196,6 +259,7 @@ export interface RouteConfig {
   readonly retries: number | null;
   /** Whether bodies are stored; null: as the database says. */
   readonly capture: CaptureMode | null;
+  readonly budget: BudgetConfig | null;
 }
 
 /** From which complexity score on a request belongs to the tier; below both it is `local`. */

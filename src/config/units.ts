@@ -53,3 +53,20 @@ export function parseDuration(text: string): number | null {
 export function parseBytes(text: string): number | null {
   return parseQuantity(text, BYTES_PATTERN, BYTES);
 }
+
+/** An ISO 8601 day, or day and time; UTC unless it says otherwise. */
+export const INSTANT_PATTERN =
+  '^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,3})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?$';
+
+const instantPattern = new RegExp(INSTANT_PATTERN);
+
+/** Epoch milliseconds of an instant as `INSTANT_PATTERN` has it; null when it is none. */
+export function parseInstantText(text: string): number | null {
+  const [, time, , , zone] = instantPattern.exec(text) ?? [];
+  if (!instantPattern.test(text)) return null;
+  const instant = Date.parse(time !== undefined && zone === undefined ? `${text}Z` : text);
+  // `Date.parse` takes the 31st of February for the 3rd of March.
+  const day = new Date(`${text.slice(0, 10)}T00:00:00Z`);
+  const isDay = !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text.slice(0, 10));
+  return isDay && !Number.isNaN(instant) ? instant : null;
+}

@@ -46,6 +46,9 @@ const counters = {
   cost_usd: NullableNumber,
   cost_known: Type.Number(),
   provider_cost_usd: NullableNumber,
+  /** What providers reported less what was computed, over the `cost_difference_known` exchanges that have both. */
+  cost_difference_usd: NullableNumber,
+  cost_difference_known: Type.Number(),
   /** What the dearest target that could have answered would have cost more, over `savings_known` exchanges. */
   savings_usd: NullableNumber,
   savings_known: Type.Number(),
@@ -236,6 +239,8 @@ export const AttemptSchema = Type.Object({
   total_ms: NullableNumber,
   /** The rate-limit headers the upstream sent. */
   rate_limit: Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]),
+  /** What the exchange costs, on the attempt that answered it. */
+  cost_usd: NullableNumber,
 });
 
 /** A stored body, without credentials and without what the configuration says to leave out. */
@@ -259,9 +264,29 @@ const PayloadsSchema = Type.Object({
 });
 export type StoredPayloads = Static<typeof PayloadsSchema>;
 
+const rates = {
+  input: NullableNumber,
+  output: NullableNumber,
+  cached_input: NullableNumber,
+  cache_write: NullableNumber,
+  reasoning: NullableNumber,
+  audio_input: NullableNumber,
+  audio_output: NullableNumber,
+};
+
+/** The price that a cost was computed with: USD for a million tokens, and for a request. */
+const PriceSchema = Type.Object({
+  ...rates,
+  request: NullableNumber,
+  /** For requests with more input tokens than `above`. */
+  tiers: Type.Array(Type.Object({ above: Type.Number(), ...rates })),
+});
+export type PriceJson = Static<typeof PriceSchema>;
+
 /** The answer of `GET /exchanges/:id`. */
 export const ExchangeDetailSchema = Type.Object({
   ...exchange,
+  price: Type.Union([PriceSchema, Type.Null()]),
   attempts: Type.Array(AttemptSchema),
   payloads: PayloadsSchema,
 });

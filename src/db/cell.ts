@@ -62,6 +62,7 @@ export function addExchange({ figures, counts, total, firstContent }: Cell, row:
   addFigure(figures, 'bytesOut', row.bytesOut);
   addFigure(figures, 'totalUs', row.totalUs);
   addSavings(figures, row);
+  addDifference(figures, row);
   addSpeed(figures, row);
   count(counts, `${row.outcome}/${row.endReason}`, 1);
   if (row.totalUs !== null) {
@@ -78,6 +79,12 @@ function addSavings(figures: Figures, { dearestCostNano, costNano }: ExchangeRow
   if (dearestCostNano === null || costNano === null) return;
   addFigure(figures, 'savingsKnown', 1);
   addFigure(figures, 'savingsNano', dearestCostNano - costNano);
+}
+
+function addDifference(figures: Figures, { providerCostNano, costNano }: ExchangeRow): void {
+  if (providerCostNano === null || costNano === null) return;
+  addFigure(figures, 'differenceKnown', 1);
+  addFigure(figures, 'differenceNano', providerCostNano - costNano);
 }
 
 /** Before the first content nothing streams, so the speed of a stream is measured after it. */

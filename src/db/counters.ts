@@ -33,6 +33,8 @@ export function countersOf(cell: Cell): Counters {
     cost_usd: toUsd(read('costNano')),
     cost_known: read('costKnown') ?? 0,
     provider_cost_usd: toUsd(read('providerCostNano')),
+    cost_difference_usd: toUsd(read('differenceNano')),
+    cost_difference_known: read('differenceKnown') ?? 0,
     savings_usd: toUsd(read('savingsNano')),
     savings_known: read('savingsKnown') ?? 0,
     bytes_in: read('bytesIn'),

@@ -3,7 +3,7 @@ import type { Exchange } from '../exchange.js';
 import { TOO_MANY_POINTS, TooManyPointsError } from './board.js';
 import { startJanitor } from './janitor.js';
 import type { Memory } from './memory.js';
-import { LedgerUnavailableError, reportsOff, sessionsOff } from './off.js';
+import { LedgerOffError, LedgerUnavailableError, reportsOff, sessionsOff } from './off.js';
 import { openWriter } from './open.js';
 import { createOutbox, type LedgerHealth, type LedgerLogger, type Outbox } from './outbox.js';
 import { type Payload, type PayloadRules, PLAIN_RULES } from './payloads.js';
@@ -11,7 +11,9 @@ import type { Reports } from './reports.js';
 import type { RetentionPolicy } from './retention.js';
 import type { Durability } from './schedule.js';
 import { createSessions, type Sessions } from './sessions.js';
+import type { SmallTasks } from './small-tasks.js';
 import type { StoreOptions } from './store.js';
+import { createWatch } from './watch.js';
 import { createWorker, StoreError, type StoreWorker } from './worker.js';
 
 export type { LedgerHealth, LedgerLogger } from './outbox.js';
@@ -37,6 +39,16 @@ export interface Ledger {
   readonly sessions: Sessions;
   /** What is kept over a restart beside the records. */
   readonly memory: Memory;
+  /**
+   * A small task on the connection that writes, besides the records. Rejects with `LLM_GATEWAY_LEDGER_UNAVAILABLE`, or
+   * `LLM_GATEWAY_LEDGER_OFF` when there is no database.
+   */
+  run<Task extends keyof SmallTasks>(
+    task: Task,
+    input: SmallTasks[Task]['input'],
+  ): Promise<SmallTasks[Task]['output']>;
+  /** Calls `listener` within two seconds after another process has written. Returns how to stop that. */
+  watch(listener: () => void): () => void;
   /** Flushes, then closes the database. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -101,6 +113,7 @@ export function openLedger(options: LedgerOptions): Ledger {
     retention === null || Object.values(retention).every((limit) => limit === null)
       ? null
       : startJanitor({ path, policy: retention, logger, step: (order) => writer.ask('retain', order) });
+  const watch = createWatch(() => writer.ask('changes', null));
   let closing: Promise<void> | null = null;
   // Starts the thread, which takes about 0.1 s.
   void outbox.attempt();
@@ -111,6 +124,7 @@ export function openLedger(options: LedgerOptions): Ledger {
   async function shutDown(): Promise<void> {
     clearInterval(probe);
     janitor?.stop();
+    watch.stop();
     outbox.stop();
     await save(outbox, performance.now() + closeWithin);
     const { queued, error } = outbox.health();
@@ -139,6 +153,8 @@ export function openLedger(options: LedgerOptions): Ledger {
       recall: (name) => write('recall', name),
       remember: (note) => write('remember', note),
     },
+    run: (task, input) => write(task, input),
+    watch: watch.subscribe,
     close: () => {
       closing ??= held(writer, shutDown);
       return closing;
@@ -228,6 +244,10 @@ export function noLedger(): Ledger {
     reports: reportsOff(),
     sessions: sessionsOff(),
     memory: { recall: async () => null, remember: nothing },
+    run: async () => {
+      throw new LedgerOffError();
+    },
+    watch: () => () => {},
     close: nothing,
   };
 }

@@ -1,5 +1,5 @@
 import type { Exchange } from '../exchange.js';
-import type { ExchangeDetail, ExchangeSummary } from './answers.js';
+import type { ExchangeDetail, ExchangeSummary, PriceJson } from './answers.js';
 import { exchangeRow } from './rows.js';
 import type { attempts, exchanges } from './schema.js';
 import { tokenCounts, toMs, toUsd } from './units.js';
@@ -72,8 +72,9 @@ export function detail(
   row: ExchangeRecord,
   tries: AttemptRecord[],
   payloads: ExchangeDetail['payloads'],
+  price: PriceJson | null,
 ): ExchangeDetail {
-  return { ...summary(row), attempts: tries.map(attemptJson), payloads };
+  return { ...summary(row), price, attempts: tries.map(attemptJson), payloads };
 }
 
 function attemptJson(row: AttemptRecord): ExchangeDetail['attempts'][number] {
@@ -90,6 +91,7 @@ function attemptJson(row: AttemptRecord): ExchangeDetail['attempts'][number] {
     first_content_ms: toMs(row.firstContentUs),
     total_ms: toMs(row.totalUs),
     rate_limit: objectOf(row.rateLimit),
+    cost_usd: toUsd(row.costNano),
   };
 }
 

@@ -5,6 +5,7 @@ import { exchangeCursor } from './cursors.js';
 import { exportPart } from './export.js';
 import { preparePayloadReader } from './payload-read.js';
 import { detail, summary } from './present.js';
+import { preparePriceReader } from './prices.js';
 import type { Question, Reports } from './reports.js';
 import { scanExchanges } from './scan.js';
 import { attempts, exchanges } from './schema.js';
@@ -18,6 +19,7 @@ export type ReadReports = Omit<Reports, 'remove'>;
 export function createReports(client: Database): ReadReports {
   const db = drizzle(client);
   const payloadsOf = preparePayloadReader(client);
+  const priceOf = preparePriceReader(client);
 
   const reports: Omit<ReadReports, 'text'> = {
     totals: prepareTotals(client),
@@ -38,7 +40,7 @@ export function createReports(client: Database): ReadReports {
         .where(eq(attempts.exchangeSeq, row.seq))
         .orderBy(asc(attempts.number))
         .all();
-      return detail(row, tries, payloadsOf(row.seq));
+      return detail(row, tries, payloadsOf(row.seq), priceOf(row.priceSeq));
     },
     export: async (query) => exportPart(scanExchanges(client, query), query.format),
   };

@@ -68,6 +68,8 @@ export interface ExchangeQuery {
 
 export interface SessionQuery {
   window: Window;
+  /** Only sessions of this API key. */
+  key?: string;
   limit: number;
   /** The `next_cursor` of the page before, decoded; null for the first page. */
   after: { lastAt: number; seq: number } | null;

@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { getTableColumns, getTableName } from 'drizzle-orm';
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core';
 import type { Attempt, Exchange } from '../exchange.js';
+import { audioTokens } from '../stream/usage.js';
 import type { attempts, exchanges } from './schema.js';
 
 type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
@@ -47,12 +48,14 @@ export function exchangeRow(exchange: Exchange): ExchangeRow {
     cacheWriteTokens: whole(usage?.cacheWrite),
     outputTextTokens: whole(usage?.outputText),
     reasoningTokens: whole(usage?.reasoning),
-    audioTokens: whole(usage?.audio),
+    audioTokens: whole(usage === null ? null : audioTokens(usage)),
     usageSource: exchange.usageSource,
     costNano: whole(exchange.costNano),
     providerCostNano: whole(usage?.providerCostNano),
     dearestCostNano: whole(exchange.dearestCostNano),
     priceSource: exchange.priceSource,
+    // The writer knows it.
+    priceSeq: null,
     attempts: exchange.attempts.length,
     queueUs: whole(exchange.queueUs),
     connectUs: whole(exchange.connectUs),
@@ -86,6 +89,7 @@ export function attemptRow(exchangeSeq: number, attempt: Attempt): AttemptRow {
     firstContentUs: whole(attempt.firstContentUs),
     totalUs: whole(attempt.totalUs),
     rateLimit: attempt.rateLimit,
+    costNano: whole(attempt.costNano),
   };
 }
 

@@ -60,6 +60,8 @@ export const exchanges = sqliteTable(
     /** What the dearest target that the route could have used would have cost. */
     dearestCostNano: integer('dearest_cost_nano'),
     priceSource: text('price_source'),
+    /** The price that the cost was computed with. */
+    priceSeq: integer('price_seq'),
     attempts: integer('attempts').notNull(),
     queueUs: integer('queue_us'),
     connectUs: integer('connect_us'),
@@ -82,6 +84,12 @@ export const exchanges = sqliteTable(
   ],
 );
 
+/** Prices that were used, each once. JSON texts of what a million tokens, or a request, cost: nano-USD. */
+export const prices = sqliteTable('prices', {
+  seq: integer('seq').primaryKey(),
+  price: text('price').notNull().unique(),
+});
+
 /** One row per try or skip of an exchange. */
 export const attempts = sqliteTable(
   'attempts',
@@ -102,6 +110,8 @@ export const attempts = sqliteTable(
     totalUs: integer('total_us'),
     /** JSON text of the rate-limit headers. */
     rateLimit: text('rate_limit'),
+    /** Of the attempt that answered; nano-USD. */
+    costNano: integer('cost_nano'),
   },
   (table) => [index('attempts_exchange').on(table.exchangeSeq)],
 );
@@ -219,6 +229,9 @@ const rollupColumns = () => ({
   /** Output tokens of streams, and the time from their first content to their last byte. */
   streamedTokens: integer('streamed_tokens'),
   streamedUs: integer('streamed_us'),
+  /** What providers reported less what was computed, over the exchanges that have both. */
+  differenceNano: integer('difference_nano'),
+  differenceKnown: integer('difference_known'),
   /**
    * JSON: how many exchanges for each `outcome/end_reason`, and how many attempts for each `decision/reason`. Attempts
    * are counted at the provider and model they were made at, which need not be those that ended their exchange; the
@@ -289,3 +302,56 @@ export const memory = sqliteTable('memory', {
   /** Epoch milliseconds. */
   writtenAt: integer('written_at').notNull(),
 });
+/** API keys that were created at run time. Their names stay taken: the records of a key go by its name. */
+export const apiKeys = sqliteTable('api_keys', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull().unique(),
+  /** JSON text of what it may be used for. */
+  terms: text('terms').notNull(),
+  createdAt: integer('created_at').notNull(),
+  /** Name of the key that created it; null for the command line. */
+  createdBy: text('created_by'),
+  revokedAt: integer('revoked_at'),
+});
+
+/** What clients send for a key, hashed. A key that was rotated has two for a while. */
+export const apiKeySecrets = sqliteTable(
+  'api_key_secrets',
+  {
+    /** The readable part of the key. */
+    id: text('id').primaryKey(),
+    keyId: text('key_id')
+      .notNull()
+      .references(() => apiKeys.id),
+    /** HMAC-SHA-256 of the whole key. */
+    hash: blob('hash', { mode: 'buffer' }).notNull(),
+    /** Tells with which secret it was hashed, and nothing about it. */
+    sealedBy: text('sealed_by').notNull(),
+    createdAt: integer('created_at').notNull(),
+    /** When its successor is alone; null for the current one. */
+    endsAt: integer('ends_at'),
+  },
+  (table) => [index('api_key_secrets_key').on(table.keyId)],
+);
+
+/** Random values that belong to this database. */
+export const databaseSecrets = sqliteTable('database_secrets', {
+  name: text('name').primaryKey(),
+  value: blob('value', { mode: 'buffer' }).notNull(),
+});
+
+/** What was told, or is to be told, about budgets: once for each budget, period and threshold. */
+export const budgetAlerts = sqliteTable(
+  'budget_alerts',
+  {
+    id: text('id').primaryKey(),
+    /** JSON text of the message. */
+    body: text('body').notNull(),
+    createdAt: integer('created_at').notNull(),
+    tries: integer('tries').notNull(),
+    /** When it is to be sent, again; null once it was taken, or given up. */
+    dueAt: integer('due_at'),
+    deliveredAt: integer('delivered_at'),
+  },
+  (table) => [index('budget_alerts_due').on(table.dueAt)],
+);

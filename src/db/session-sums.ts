@@ -13,15 +13,15 @@ type SessionRow = typeof sessions.$inferSelect;
 /** Prepares the sums by session, over rows: a session is no dimension of the rollups, because callers name them. */
 export function prepareSessionSums(client: Database): Reports['sessions'] {
   const countersIn = prepareSessionCounters(client);
-  const page = client.prepare<[number, number, number, number, number], SessionRow>(
+  const page = client.prepare<(number | string | null)[], SessionRow>(
     `select seq, key, id, first_at as firstAt, last_at as lastAt from sessions
-     where last_at >= ? and first_at < ? and (last_at, seq) < (?, ?)
+     where last_at >= ? and first_at < ? and (last_at, seq) < (?, ?) and (? is null or key = ?)
      order by last_at desc, seq desc limit ?`,
   );
 
-  return async ({ window, limit, after }) => {
+  return async ({ window, limit, after, key: only = null }) => {
     const { lastAt, seq } = after ?? { lastAt: Number.MAX_SAFE_INTEGER, seq: 0 };
-    const found = page.all(window.since, window.until, lastAt, seq, limit + 1);
+    const found = page.all(window.since, window.until, lastAt, seq, only, only, limit + 1);
     const shown = found.slice(0, limit);
     const last = found.length > limit ? shown.at(-1) : undefined;
     return {

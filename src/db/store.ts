@@ -1,4 +1,6 @@
 import type { Database } from 'better-sqlite3';
+import { prepareAlerts } from './alerts.js';
+import { prepareKeys } from './keys.js';
 import { type Note, prepareMemory } from './memory.js';
 import { openReader, openWriter, type Synchronous, whileBusy } from './open.js';
 import type { PayloadRules } from './payloads.js';
@@ -26,6 +28,8 @@ import {
   type SessionReports,
 } from './sessions-read.js';
 import { prepareSessionRemoval, type RemovalOrder, type SessionRemoval } from './sessions-remove.js';
+import type { SmallTasks } from './small-tasks.js';
+import { prepareSpent } from './spent.js';
 import { type Batch, prepareWriter, type Written } from './writer.js';
 
 /** What a thread of the ledger is for. `both`: a database in memory is seen by one connection only. */
@@ -41,7 +45,7 @@ export interface StoreOptions {
 }
 
 /** Everything a thread of the ledger can be asked to do: what it takes and what it gives. */
-export interface TaskTypes {
+export interface TaskTypes extends SmallTasks {
   /** Writes a batch; an empty one only finds out whether the file is still there. */
   write: { input: Batch; output: Written };
   totals: { input: TotalsQuery; output: Totals };
@@ -61,6 +65,8 @@ export interface TaskTypes {
   retain: { input: RetentionOrder; output: RetentionStep };
   recall: { input: string; output: string | null };
   remember: { input: Note; output: undefined };
+  /** Changes whenever another process has written. */
+  changes: { input: null; output: string };
   /** Folds the write-ahead log in and closes the database. */
   close: { input: null; output: undefined };
 }
@@ -92,6 +98,7 @@ interface Connection {
 export function createStore(options: StoreOptions): Tasks {
   const { path, role, synchronous } = options;
   let current: Connection | null = null;
+  let connections = 0;
 
   function connect(): Connection {
     const client = role === 'read' ? openReader(path) : openWriter(path, { synchronous, waitMs: 0 });
@@ -106,7 +113,10 @@ export function createStore(options: StoreOptions): Tasks {
 
   function connection(): Connection {
     if (current?.place.moved()) disconnect();
-    current ??= connect();
+    if (current === null) {
+      current = connect();
+      connections += 1;
+    }
     return current;
   }
 
@@ -181,6 +191,12 @@ export function createStore(options: StoreOptions): Tasks {
     remember: (note) => change((changes) => changes.memory.remember(note)),
     removeSession: (order) => change((changes) => changes.session(order)),
     retain: (order) => change((changes) => changes.old(order)),
+    changes: () =>
+      change(({ client }) => `${connections} ${client.pragma('data_version', { simple: true })}`),
+    keys: () => change(({ keys }) => keys.read()),
+    changeKey: (order) => change(({ keys }) => keys.change(order)),
+    spent: async (queries) => await change(({ spent }) => spent(queries)),
+    alerts: (order) => change(({ alerts }) => alerts(order, Date.now())),
     close() {
       try {
         if (role !== 'read') current?.client.pragma('wal_checkpoint(truncate)');
@@ -194,9 +210,13 @@ export function createStore(options: StoreOptions): Tasks {
 
 function changesOf(client: Database) {
   return {
+    client,
     exchange: prepareRemoval(client),
     session: prepareSessionRemoval(client),
     old: prepareRetention(client),
     memory: prepareMemory(client),
+    keys: prepareKeys(client),
+    spent: prepareSpent(client),
+    alerts: prepareAlerts(client),
   };
 }

@@ -33,6 +33,8 @@ const SUMMED = [
   'totalUs',
   'streamedTokens',
   'streamedUs',
+  'differenceKnown',
+  'differenceNano',
 ] as const;
 
 /**

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import type { StoredRows } from './deltas.js';
 import { type Payload, type PayloadRules, PLAIN_RULES, preparePayloads } from './payloads.js';
+import { preparePrices, priceText } from './prices.js';
 import type { Entry } from './queue.js';
 import { prepareRollups } from './rollups.js';
 import { type AttemptRow, attemptRow, type ExchangeRow, exchangeRow, prepareInsert } from './rows.js';
@@ -11,6 +12,8 @@ import { prepareSessions } from './sessions-write.js';
 export interface Parcel {
   exchange: ExchangeRow;
   attempts: AttemptRow[];
+  /** The text of the price that the cost was computed with. */
+  price: string | null;
   payloads: readonly Payload[];
 }
 
@@ -35,6 +38,7 @@ export function parcelOf({ exchange, payloads }: Entry): Parcel {
   return {
     exchange: exchangeRow(exchange),
     attempts: exchange.attempts.map((attempt) => attemptRow(0, attempt)),
+    price: exchange.price === null ? null : priceText(exchange.price),
     payloads: payloads.map((payload) => ({ ...payload, body: new Uint8Array(payload.body) })),
   };
 }
@@ -51,11 +55,13 @@ export function prepareWriter(
   const insertExchange = prepareInsert<ExchangeRow>(client, exchanges, { omit: 'seq' });
   const insertAttempt = prepareInsert(client, attempts);
   const removeExchange = client.prepare<[number]>('delete from exchanges where seq = ?');
+  const prices = preparePrices(client);
   const savePayloads = preparePayloads(client, rules);
   const saveSessions = prepareSessions(client);
   const saveRollups = prepareRollups(client);
 
-  const insert = ({ exchange, attempts: tries, payloads }: Parcel): StoredRows => {
+  const insert = ({ exchange, attempts: tries, price, payloads }: Parcel): StoredRows => {
+    if (price !== null) exchange.priceSeq = prices.seqOf(price);
     const seq = insertExchange(exchange);
     try {
       for (const attempt of tries) insertAttempt({ ...attempt, exchangeSeq: seq });
@@ -87,7 +93,14 @@ export function prepareWriter(
     saveRollups(stored);
     return { written: parcels.length - refused, refused, reason };
   });
-  return (batch) => write.immediate(batch);
+  return (batch) => {
+    try {
+      return write.immediate(batch);
+    } catch (error) {
+      prices.forget();
+      throw error;
+    }
+  };
 }
 
 /** Constraint violations, values too big or of a wrong type: trying again cannot help. */

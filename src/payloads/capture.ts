@@ -28,15 +28,17 @@ type Form = 'body' | 'events';
 
 /** What decides whether bodies are stored. */
 interface Concluded {
-  readonly key: string | null;
   readonly route: string | null;
   readonly outcome: string | null;
 }
 
 /** Begins captures. */
 export interface Capturing {
-  /** Keeps the request of an exchange, its caller known and its route not; null when nothing of it can be stored. */
-  begin(key: string | null, request: Buffer): Capture | null;
+  /**
+   * Keeps the request of an exchange, its route not known yet; null when nothing of it can be stored. `own` is what
+   * holds for the caller's key, null when that says nothing.
+   */
+  begin(own: CaptureMode | null, request: Buffer): Capture | null;
 }
 
 /** Events take about ten times the bytes of the text in them. */
@@ -45,7 +47,7 @@ const EVENTS_PER_BODY = 8;
 const MAX_HELD_BYTES = 256 * 1024 * 1024;
 
 /** What says which bodies are stored. Without a database, or a word about it, none is. */
-export type CaptureOptions = Partial<Pick<Config, 'keys' | 'routes'>> & {
+export type CaptureOptions = Partial<Pick<Config, 'routes'>> & {
   readonly database?: false | Partial<Pick<DatabaseConfig, 'capture' | 'maxPayload'>>;
 };
 
@@ -54,24 +56,22 @@ export type CaptureOptions = Partial<Pick<Config, 'keys' | 'routes'>> & {
  * body is held when none can be stored.
  */
 export function createCapturing(options: CaptureOptions, maxHeld = MAX_HELD_BYTES): Capturing {
-  const { database = false, keys = [], routes = {} } = options;
+  const { database = false, routes = {} } = options;
   if (database === false) return { begin: () => null };
   const { capture: general = 'none', maxPayload = PLAIN_RULES.maxBytes } = database;
-  const byKey = new Map(keys.map(({ name, capture }) => [name, capture]));
   const routed = Object.values(routes).map(({ capture }) => capture ?? general);
   const anyRoute = [general, ...routed].some((mode) => mode !== 'none');
   const room = { left: maxHeld };
 
-  const modeOf = ({ key, route }: Concluded): CaptureMode =>
-    (key === null ? null : byKey.get(key)) ?? (route === null ? null : routes[route]?.capture) ?? general;
+  const modeOf = ({ route }: Concluded): CaptureMode =>
+    (route === null ? null : routes[route]?.capture) ?? general;
 
   return {
-    begin(key, request) {
-      const own = key === null ? null : byKey.get(key);
-      const possible = own == null ? anyRoute : own !== 'none';
+    begin(own, request) {
+      const possible = own === null ? anyRoute : own !== 'none';
       if (!possible) return null;
       return createCapture(request, maxPayload, room, (exchange) => {
-        const mode = modeOf(exchange);
+        const mode = own ?? modeOf(exchange);
         return mode === 'all' || (mode === 'errors' && exchange.outcome !== 'ok');
       });
     },

@@ -12,9 +12,25 @@ import { roundRobin } from './strategies/round-robin.js';
 import type { Situation, Strategy } from './strategies/strategy.js';
 import { weighted } from './strategies/weighted.js';
 import type { Entry, Target } from './table.js';
+import { worstCase } from './worst-case.js';
 
 /** Why a target is passed over: the words of the attempt rows. */
-export type SkipReason = Refusal | 'context_too_small' | 'tier_too_low' | Obstacle;
+export type SkipReason = Refusal | 'price_unknown' | 'context_too_small' | 'tier_too_low' | Obstacle;
+
+/** Reasons that hold for the request whenever it comes. */
+const lasting: ReadonlySet<string> = new Set([
+  'policy_denied',
+  'price_ceiling',
+  'price_unknown',
+  'tier_too_low',
+  'context_too_small',
+  'limit_too_small',
+]);
+
+/** Whether waiting would be in vain. */
+export function isLasting(reason: string): boolean {
+  return lasting.has(reason);
+}
 
 /** A target that is not tried. */
 export interface Skip {
@@ -69,7 +85,7 @@ const strategies: Readonly<Record<StrategyName, Strategy>> = {
  * Orders the targets of an entry for one request, and says why the others are passed over. Pure: the same arguments
  * give the same plan, and nothing is changed, so a plan need not be carried out.
  *
- * What the policy refuses, what surely cannot hold the request and what is below the tier is out; then what is not
+ * What the policy refuses, what has no price where it needs one, what surely cannot hold the request and what is below the tier is out; then what is not
  * available. The rest is ordered by the strategy in groups: the chosen tier before higher ones, and after all of them
  * those whose context is probably too small for the longest answer that was asked for.
  */
@@ -80,7 +96,8 @@ export function choose(choice: Choice): Plan {
   const skips: Skip[] = [];
   const size = { input: facts.inputTokens, whole: facts.inputTokens + (facts.maxOutputTokens ?? 0) };
   const possible = entry.targets.filter((target) => {
-    const reason = policy?.refuses(target) ?? (fits(target, size) === 'never' ? 'context_too_small' : null);
+    const reason =
+      policy?.refuses(target, { now, inputTokens: size.input }) ?? unfit(target, facts, size, now);
     if (reason !== null) skips.push({ target, reason, until: null, source: null });
     return reason === null;
   });
@@ -135,6 +152,11 @@ interface Size {
 
 /** Fewer tokens than this part of the estimate a text does not have, but for rare exceptions. */
 const SURE = 0.8;
+
+function unfit(target: Target, facts: RequestFacts, size: Size, now: number): SkipReason | null {
+  if (facts.pricedOnly && worstCase(target, facts, now) === null) return 'price_unknown';
+  return fits(target, size) === 'never' ? 'context_too_small' : null;
+}
 
 /** Whether the declared context can hold the request: the question for sure, or with the answer as well. */
 function fits({ declared }: Target, size: Size): 'well' | 'perhaps' | 'never' {

@@ -3,6 +3,7 @@ import type { RequestFacts } from './facts.js';
 import { speedKind } from './keys.js';
 import type { Router } from './router.js';
 import type { Entry, Target } from './table.js';
+import { worstCase } from './worst-case.js';
 
 /** What `POST /explain` answers: where a request would go and why, in JSON. Unknown is null. */
 export interface Explanation {
@@ -26,6 +27,8 @@ interface ExplainedTarget {
   tier: string | null;
   context: number | null;
   estimated_cost_usd: number | null;
+  /** What a budget would have to hold for it. */
+  worst_case_cost_usd: number | null;
   /** What is expected of the first content now, as `fastest` sees it. */
   expected_first_content_ms: number | null;
 }
@@ -41,7 +44,8 @@ export function explain(router: Router, entry: Entry, facts: RequestFacts, now: 
   const expected = router.learned.speeds.expected(speedKind(facts), now);
 
   function describe(target: Target): ExplainedTarget {
-    const cost = router.estimate(plan, target);
+    const cost = router.estimate(plan, target, now);
+    const most = worstCase(target, facts, now, router.learned.amounts.input(target.id).scale);
     const ms = expected(target.id);
     return {
       provider: target.provider.name,
@@ -49,6 +53,7 @@ export function explain(router: Router, entry: Entry, facts: RequestFacts, now: 
       tier: target.declared?.tier ?? null,
       context: target.declared?.context ?? null,
       estimated_cost_usd: cost === null ? null : cost / NANO,
+      worst_case_cost_usd: most === null ? null : most.whole / NANO,
       expected_first_content_ms: ms > 0 && Number.isFinite(ms) ? Math.round(ms) : null,
     };
   }

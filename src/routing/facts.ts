@@ -14,10 +14,16 @@ export interface RequestFacts {
   readonly session: string | null;
   /** The policy that the client asks for by name. */
   readonly policy: string | null;
+  /** What the caller's key is bound to. */
+  readonly keyPolicy: string | null;
+  /** Only targets whose price is known may be used: there is a budget to keep to. */
+  readonly pricedOnly: boolean;
   /** The longest answer that the client wants, in tokens; null when it sets no bound. */
   readonly maxOutputTokens: number | null;
-  /** How many answers the client wants at once: `n` of them to each prompt. */
+  /** How many answers are generated, and billed: with `best_of` more than are sent. */
   readonly choices: number;
+  /** How many choices the answer is to hold: `n` for each prompt. */
+  readonly answers: number;
   /** Estimated tokens of everything the model reads; `digest.ts` says how. Read from the body at first use. */
   readonly inputTokens: number;
   /** Read from the body at first use. */
@@ -35,13 +41,21 @@ export interface Incoming {
   readonly session: string | null;
   /** The header `x-gateway-policy`. */
   readonly policy: string | null;
+  /** The policy of the caller's key. */
+  readonly keyPolicy?: string | null;
+  readonly pricedOnly?: boolean;
 }
 
-/** More choices than any provider gives; it bounds what is kept of them while a stream passes. */
-const MAX_CHOICES = 4096;
+/** More than any provider gives; it bounds what is kept of them while a stream passes. */
+const MAX_ANSWERS = 4096;
 
 /** The facts of one request. What takes time to find out is found out once, when somebody asks. */
-export function requestFacts({ body, ...request }: Incoming): RequestFacts {
+export function requestFacts({
+  body,
+  keyPolicy = null,
+  pricedOnly = false,
+  ...request
+}: Incoming): RequestFacts {
   let read: Digest | null = null;
   let complexity: Complexity | null = null;
 
@@ -52,10 +66,13 @@ export function requestFacts({ body, ...request }: Incoming): RequestFacts {
 
   return {
     ...request,
+    keyPolicy,
+    pricedOnly,
     streaming: body.stream === true,
     maxOutputTokens:
       count(body.max_completion_tokens) ?? count(body.max_tokens) ?? count(body.max_output_tokens),
-    choices: Math.min(MAX_CHOICES, (count(body.n) ?? 1) * prompts(body.prompt)),
+    choices: prompts(body.prompt) * Math.max(count(body.n) ?? 1, count(body.best_of) ?? 1),
+    answers: Math.min(MAX_ANSWERS, prompts(body.prompt) * (count(body.n) ?? 1)),
     get inputTokens() {
       return content().inputTokens;
     },

@@ -1,5 +1,6 @@
 import type { Config } from '../config.js';
 import { GatewayError } from '../errors.js';
+import { type Allowed, permitted } from './allowed.js';
 import { type Availability, createAvailability } from './availability.js';
 import { begin, choose, type Plan } from './choose.js';
 import { costEstimator } from './estimate-cost.js';
@@ -10,9 +11,6 @@ import { createPolicies } from './policies.js';
 import { buildTable, type Entry, type ListedModel, type Table, type Target } from './table.js';
 import { noProvider, notAllowed, notFound } from './unknown-model.js';
 
-/** The only routes a caller may use; null means that it may use everything. */
-type Allowed = ReadonlySet<string> | null;
-
 /** Turns the `model` of a request into the targets that may answer it. */
 export interface Router {
   /**
@@ -20,13 +18,13 @@ export interface Router {
    * nowhere, and `insufficient_permissions` when it leads, or may lead, past the routes that are allowed. With a
    * `provider`, only its targets are left; one that it does not name is looked for among that provider's models.
    */
-  resolve(model: string, allowed: Allowed, provider?: string | null): Entry;
+  resolve(model: string, allowed: Allowed | null, provider?: string | null): Entry;
   /**
    * Where requests lead that are not routed by a model: to the provider the caller names, else to the configured
-   * one; null when there is neither. Callers that are bound to routes, or by a policy of their `key` that keeps them
+   * one; null when there is neither. Callers that are bound to routes, or by the policy of their key that keeps them
    * from some targets, have no such way: what is passed through names no model that could be judged.
    */
-  passthrough(provider: string | null, allowed: Allowed, key?: string | null): Entry | null;
+  passthrough(provider: string | null, allowed: Allowed | null, keyPolicy?: string | null): Entry | null;
   /**
    * Which targets to try for a request, and why not the others, at `now` (epoch ms). Changes nothing. Throws a
    * `GatewayError` 400 for a policy that is not configured.
@@ -35,15 +33,15 @@ export interface Router {
   /** The plan is carried out, right after it was made: turns are taken. A dry run leaves this out. */
   begin(plan: Plan, now: number): void;
   /** What the request will probably cost at a target, integer nano-USD, as `cheapest` sees it; null without a price. */
-  estimate(plan: Plan, target: Target): number | null;
+  estimate(plan: Plan, target: Target, now: number): number | null;
   /** Is told what became of requests. */
   readonly observe: Observer;
   /** What earlier requests have taught. */
   readonly learned: Learned;
-  /** What a caller can name. One that is bound to routes sees nothing else. */
-  models(allowed: Allowed): readonly ListedModel[];
+  /** What a caller can name, as far as it may use it. */
+  models(allowed: Allowed | null): readonly ListedModel[];
   /** What a caller means by this name, listed or a model's bare id; null when nothing is known by it. */
-  model(id: string, allowed: Allowed): ListedModel | null;
+  model(id: string, allowed: Allowed | null): ListedModel | null;
   /** From now on the provider has these models, besides those that are declared. */
   discovered(provider: string, models: readonly string[]): void;
   readonly availability: Availability;
@@ -75,7 +73,7 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
       const policy = policies.resolve(facts);
       return choose({ entry, facts, policy, availability, learned, now, random });
     },
-    estimate: ({ entry, facts }, target) => costEstimator(entry, facts, learned)(target),
+    estimate: ({ entry, facts }, target, now) => costEstimator(entry, facts, learned, now)(target),
     begin: (plan, now) => begin(plan, { learned, now, random }),
     models(allowed) {
       const models = table.models();
@@ -97,19 +95,23 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
     },
     resolve(model, allowed, provider = null) {
       const known = table.resolve(model) ?? (provider === null ? fallback() : null);
-      const entry = provider === null ? known : narrow(table, known, provider, model);
-      if (allowed !== null && (entry?.route == null || !allowed.has(entry.route))) throw notAllowed(model);
+      const found = provider === null ? known : narrow(table, known, provider, model);
+      const entry = found === null || allowed === null ? found : permitted(found, allowed);
+      if (allowed !== null && entry === null) throw notAllowed(model);
       if (provider !== null && table.provider(provider) === null) throw noProvider(config, provider);
       if (entry === null) throw notFound(config, model);
       return entry;
     },
-    passthrough(provider, allowed, key = null) {
+    passthrough(provider, allowed, keyPolicy = null) {
       const name = provider ?? config.passthroughProvider;
       if (name === null) return null;
       if (allowed !== null) {
-        throw new GatewayError('insufficient_permissions', 'This API key may only use its routes.');
+        throw new GatewayError(
+          'insufficient_permissions',
+          'This API key may only use its routes and models.',
+        );
       }
-      if (policies.isBound(key)) {
+      if (policies.isBound(keyPolicy)) {
         const message = 'This API key may only use what its policy allows, so it has to name a model.';
         throw new GatewayError('insufficient_permissions', message);
       }
@@ -120,8 +122,9 @@ export function createRouter(config: RouterConfig, random: () => number = Math.r
   };
 }
 
-function isVisible({ id, isRoute }: ListedModel, allowed: Allowed): boolean {
-  return allowed === null || (isRoute && allowed.has(id));
+function isVisible({ id, target }: ListedModel, allowed: Allowed | null): boolean {
+  if (allowed === null) return true;
+  return target === null ? allowed.has(id) : allowed.reaches?.(target) === true;
 }
 
 /** The targets of one provider among those a name leads to, else that provider's own model of this name. */

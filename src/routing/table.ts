@@ -39,7 +39,8 @@ export interface Entry {
 export interface ListedModel {
   id: string;
   ownedBy: string;
-  isRoute: boolean;
+  /** `provider/model`; null for a route. */
+  target: string | null;
 }
 
 /** Every name that leads somewhere. */
@@ -150,11 +151,11 @@ export function buildTable(
 }
 
 function listedRoute(id: string): ListedModel {
-  return { id, ownedBy: 'gateway', isRoute: true };
+  return { id, ownedBy: 'gateway', target: null };
 }
 
-function listedTarget(id: string, { provider }: Target): ListedModel {
-  return { id, ownedBy: provider.name, isRoute: false };
+function listedTarget(id: string, { id: target, provider }: Target): ListedModel {
+  return { id, ownedBy: provider.name, target };
 }
 
 function wholeOf(provider: ProviderConfig): Target {

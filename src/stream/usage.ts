@@ -12,8 +12,8 @@ export interface Usage {
   /** Visible answer tokens, without reasoning and audio. */
   outputText: number | null;
   reasoning: number | null;
-  /** Audio tokens, in and out together. */
-  audio: number | null;
+  audioInput: number | null;
+  audioOutput: number | null;
   /** What the provider itself says the exchange cost, in nano-USD. */
   providerCostNano: number | null;
 }
@@ -21,6 +21,7 @@ export interface Usage {
 type Fields = Record<string, unknown>;
 
 const NANO = 1e9;
+const TICKS = 1e10;
 
 /**
  * The usage that a parsed JSON answer or a parsed stream event reports, null when it reports none. Total: what is
@@ -42,6 +43,21 @@ export function readUsage(body: unknown): Usage | null {
   return null;
 }
 
+/** Audio tokens, in and out together. */
+export function audioTokens({ audioInput, audioOutput }: Usage): number | null {
+  return audioInput === null && audioOutput === null ? null : (audioInput ?? 0) + (audioOutput ?? 0);
+}
+
+/** All tokens of question and answer. Null when the input is not known. */
+export function totalTokens(usage: Usage): number | null {
+  const { inputUncached, cacheRead, cacheWrite, outputText, reasoning, audioInput, audioOutput } = usage;
+  if (inputUncached === null) return null;
+  return [cacheRead, cacheWrite, outputText, reasoning, audioInput, audioOutput].reduce<number>(
+    (sum, tokens) => sum + (tokens ?? 0),
+    inputUncached,
+  );
+}
+
 function toUsage(fields: Fields): Usage | null {
   const input = readInput(fields);
   const output = readOutput(fields);
@@ -51,8 +67,9 @@ function toUsage(fields: Fields): Usage | null {
     cacheWrite: input.cacheWrite,
     outputText: output.text,
     reasoning: output.reasoning,
-    audio: input.audio === null && output.audio === null ? null : (input.audio ?? 0) + (output.audio ?? 0),
-    providerCostNano: nanoOf(fields.cost),
+    audioInput: input.audio,
+    audioOutput: output.audio,
+    providerCostNano: providerCost(fields),
   };
   return Object.values(usage).every((value) => value === null) ? null : usage;
 }
@@ -118,8 +135,29 @@ function count(value: unknown): number | null {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
 }
 
-function nanoOf(usd: unknown): number | null {
-  if (typeof usd !== 'number' || !(usd >= 0)) return null;
-  const nano = Math.round(usd * NANO);
+/**
+ * What the provider says the exchange cost: `cost` (OpenRouter, a number; Perplexity, an object with `total_cost`),
+ * `total_cost`, `estimated_cost` (DeepInfra), `cost_in_usd_ticks` (xAI, ten billionths of a dollar). With a key of
+ * one's own OpenRouter's `cost` is its fee alone, and the model's provider charges for the rest.
+ */
+function providerCost(fields: Fields): number | null {
+  const details = recordOf(fields.cost_details);
+  const cost = nanoOf(fields.cost);
+  if (cost !== null) {
+    const elsewhere = fields.is_byok === true ? nanoOf(details.upstream_inference_cost) : null;
+    return cost + (elsewhere ?? 0);
+  }
+  return (
+    nanoOf(fields.total_cost) ??
+    nanoOf(recordOf(fields.cost).total_cost) ??
+    nanoOf(details.total_cost) ??
+    nanoOf(fields.estimated_cost) ??
+    nanoOf(fields.cost_in_usd_ticks, NANO / TICKS)
+  );
+}
+
+function nanoOf(amount: unknown, nanoPerUnit = NANO): number | null {
+  if (typeof amount !== 'number' || !(amount >= 0)) return null;
+  const nano = Math.round(amount * nanoPerUnit);
   return Number.isSafeInteger(nano) ? nano : null;
 }

@@ -1,4 +1,5 @@
 import { type Attempt, commit, conclude, type Exchange, sinceStart } from '../exchange.js';
+import { priceOf } from '../prices/price-of.js';
 import { recordedModel, type Target } from '../routing/table.js';
 import { readEvent } from '../stream/events.js';
 import { recordOf, textOf } from '../stream/json.js';
@@ -23,9 +24,11 @@ export function noteCommit(
   record: Attempt,
 ): void {
   record.reason ??= 'answered';
+  record.costNano = exchange.costNano;
   exchange.provider = target.provider.name;
   exchange.model = recordedModel(target);
   exchange.upstreamStatus = record.status;
+  exchange.connectUs = record.connectUs;
   exchange.headersUs = record.headersUs;
   exchange.firstContentUs = record.firstContentUs;
   // An answer that is only read for the record has nobody to be committed to.
@@ -52,11 +55,14 @@ export function noteStream(
   end: RelayEnd,
 ): void {
   const { exchange, target } = answered;
-  exchange.responseModel = facts.responseModel;
-  exchange.upstreamResponseId = facts.responseId;
-  exchange.finishReason = facts.finishReason;
+  // What is read along is not searched for the provider's key, as whole answers are.
+  const shown = (value: string | null) => value && hideSecret(value, target.provider);
+  exchange.responseModel = shown(facts.responseModel);
+  exchange.upstreamResponseId = shown(facts.responseId);
+  exchange.finishReason = shown(facts.finishReason);
   exchange.chunks = facts.events;
   if (facts.content) noteUsage(answered, facts.usage, () => facts.contentBytes);
+  record.costNano = exchange.costNano;
   if (end.kind === 'stopped') {
     record.reason = exchange.cancelled ?? 'client_gone';
   } else if (end.kind === 'complete') {
@@ -78,9 +84,11 @@ function noteUsage(
 ): void {
   exchange.usage = reported ?? estimate(outputBytes());
   exchange.usageSource = reported !== null ? 'reported' : exchange.usage === null ? 'none' : 'estimated';
-  const price = target.declared?.price ?? null;
-  exchange.costNano = costNano(exchange.usage, price);
-  exchange.priceSource = exchange.costNano === null ? null : 'config';
+  const priced = priceOf(target, exchange.startedAt);
+  exchange.costNano = costNano(exchange.usage, priced?.price ?? null);
+  const used = exchange.costNano === null ? null : priced;
+  exchange.priceSource = used?.source ?? null;
+  exchange.price = used?.price ?? null;
   exchange.dearestCostNano = dearestCostNano(exchange, targets);
 }
 

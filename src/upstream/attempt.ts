@@ -80,6 +80,11 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     } else stop();
   };
 
+  function onSent(): void {
+    record.connectUs = sinceStart(exchange) - record.startedUs;
+    report.sent();
+  }
+
   function stop(): void {
     if (exchange.cancelled === 'shutdown') relay?.breakOff('shutdown', 'The gateway is shutting down.');
     else relay?.destroy();
@@ -87,11 +92,11 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
   }
 
   try {
-    const response = await work.send({ ...work.request, signal: controller.signal, onSent: report.sent });
+    const response = await work.send({ ...work.request, signal: controller.signal, onSent });
     report.answered(response);
     record.headersUs = sinceStart(exchange);
     record.status = response.status;
-    record.rateLimit = rateLimitSnapshot(response.headers);
+    record.rateLimit = rateLimitSnapshot(response.headers, work.target.provider);
     if (response.status >= 400 && response.status < 600) {
       const body = await readError(response.body);
       captured?.answer(body);
@@ -104,7 +109,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     relay = relayed.relay;
     const early = await relay.ready;
     if (early !== null) return { failure: earlyFailure(work, early, response) };
-    const headers = form === 'events' ? streamHeaders(response) : byteHeaders(response);
+    const headers = form === 'events' ? streamHeaders(work, response) : byteHeaders(work, response);
     const answer = { status: response.status, headers, body: relay.output };
     return { answer, accept: relayed.accept, discard: () => control.stop?.() };
   } catch (error) {
@@ -126,8 +131,8 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
 }
 
 /** What a stream must carry so that nothing on the way buffers, changes or keeps it. */
-function streamHeaders(response: UpstreamResponse): Record<string, string | string[]> {
-  const headers = responseHeaders(response.headers);
+function streamHeaders({ target }: Work, response: UpstreamResponse): Record<string, string | string[]> {
+  const headers = responseHeaders(response.headers, target.provider);
   headers['content-type'] ??= 'text/event-stream; charset=utf-8';
   headers['cache-control'] = 'no-cache, no-transform';
   headers['x-accel-buffering'] = 'no';
@@ -135,8 +140,8 @@ function streamHeaders(response: UpstreamResponse): Record<string, string | stri
 }
 
 /** With its length, so that a client can tell an answer that broke off. */
-function byteHeaders(response: UpstreamResponse): Record<string, string | string[]> {
-  const headers = responseHeaders(response.headers);
+function byteHeaders({ target }: Work, response: UpstreamResponse): Record<string, string | string[]> {
+  const headers = responseHeaders(response.headers, target.provider);
   const length = response.headers['content-length'];
   if (length !== undefined && response.headers['content-encoding'] === undefined) {
     headers['content-length'] = length;

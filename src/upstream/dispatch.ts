@@ -1,11 +1,10 @@
 import { type Exchange, skipAttempt } from '../exchange.js';
 import type { Needs, Permit } from '../routing/availability.js';
-import type { Plan, Skip } from '../routing/choose.js';
+import { isLasting, type Plan, type Skip } from '../routing/choose.js';
 import type { RequestFacts } from '../routing/facts.js';
 import type { Unserved } from '../routing/queue.js';
 import type { Router } from '../routing/router.js';
 import type { Entry, Target } from '../routing/table.js';
-import { isLasting } from './final.js';
 
 /** What an exchange has found out about its targets so far. */
 export interface Progress {

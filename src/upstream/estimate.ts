@@ -80,7 +80,8 @@ export function estimateUsage(path: string, body: unknown, outputBytes: number):
     cacheWrite: null,
     outputText: path === '/embeddings' ? null : Math.ceil(outputBytes / OUTPUT_BYTES),
     reasoning: null,
-    audio: null,
+    audioInput: null,
+    audioOutput: null,
     providerCostNano: null,
   };
 }

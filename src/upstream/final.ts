@@ -1,5 +1,6 @@
 import { errorBody, GatewayError, retryAfterSeconds, shuttingDown } from '../errors.js';
 import { conclude, type Exchange } from '../exchange.js';
+import { isLasting } from '../routing/choose.js';
 import type { Target } from '../routing/table.js';
 import type { Answer } from './answer.js';
 import type { Refused } from './dispatch.js';
@@ -51,7 +52,7 @@ export function finalAnswer(
 /** The upstream's own error, byte for byte when it is JSON; anything else is put into an error body. */
 function passedOn({ status, headers, body }: Failure & { kind: 'answer' }, target: Target): Answer {
   const text = body.toString('utf8');
-  const passed = responseHeaders(headers);
+  const passed = responseHeaders(headers, target.provider);
   if (!isJson(text)) {
     const message = `The provider "${target.provider.name}" answered ${status}: ${hideSecret(text, target.provider).slice(0, 300)}`;
     const answer = jsonAnswer(status, errorBody('upstream_error', message));
@@ -94,7 +95,8 @@ function brokenError(
   target: Target,
   failure: Failure & { kind: 'broken' },
 ): GatewayError {
-  const { endReason, message } = failure;
+  const { endReason } = failure;
+  const message = hideSecret(failure.message, target.provider);
   exchange.upstreamStatus = failure.status;
   exchange.errorCode = endReason;
   exchange.errorMessage = message.slice(0, 500);
@@ -111,25 +113,12 @@ const waiting: ReadonlySet<string> = new Set([
   'quota_exhausted',
   'concurrency_full',
 ]);
-/** Reasons that hold for this request whenever it comes. */
-const lasting: ReadonlySet<string> = new Set([
-  'policy_denied',
-  'price_ceiling',
-  'tier_too_low',
-  'context_too_small',
-  'limit_too_small',
-]);
 /** For what ends by itself nobody knows when: a call under way, the probe of a breaker. */
 const UNKNOWN_RESET_MS = 1_000;
 
-/** Whether the reason holds for the request whenever it comes. */
-export function isLasting(reason: string): boolean {
-  return lasting.has(reason);
-}
-
 /** Whether one of the targets may be free for the request some time, if it waits. */
 export function isPassing({ skips }: Refused): boolean {
-  return skips.some(({ reason }) => !lasting.has(reason));
+  return skips.some(({ reason }) => !isLasting(reason));
 }
 
 /** The error when every target was passed over, so that nothing was sent. */
@@ -140,7 +129,7 @@ export function nothingAvailable({ plan, skips, retryAt, queue }: Refused, now: 
     const message = `The request is about ${plan.facts.inputTokens} tokens long: more than any target of ${whose} takes.`;
     return new GatewayError('context_length_exceeded', message, { param: 'messages' });
   }
-  const passing = skips.filter(({ reason }) => !lasting.has(reason));
+  const passing = skips.filter(({ reason }) => !isLasting(reason));
   const unknown = passing.length > 0 || queue !== null ? UNKNOWN_RESET_MS : undefined;
   const retryAfterMs = retryAt === null ? unknown : Math.max(0, retryAt - now);
   if (queue === 'closed') return shuttingDown();

@@ -1,4 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { ProviderConfig } from '../config.js';
+import { hasSecret, hideSecret } from './secret.js';
 
 type Headers = Record<string, string | string[] | undefined>;
 
@@ -34,8 +36,16 @@ const notForUpstream = new Set([
   'via',
   'x-api-key',
   'x-goog-api-key',
+  // By these some servers let themselves be talked into another method, path or host.
+  'x-host',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-host',
+  'x-original-url',
   'x-real-ip',
   'x-request-id',
+  'x-rewrite-url',
   'x-session-id',
 ]);
 /** `:` is how HTTP/2 names the parts of its request line. */
@@ -124,29 +134,41 @@ export function requestHeaders(
   return headers;
 }
 
-/** The upstream's end-to-end headers. */
-export function responseHeaders(upstream: Headers): Record<string, string | string[]> {
+/** The upstream's end-to-end headers, but for those in which it repeats its credential. */
+export function responseHeaders(
+  upstream: Headers,
+  provider: Pick<ProviderConfig, 'apiKey'>,
+): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {};
   const named = connectionNamed(upstream.connection);
   for (const name in upstream) {
     const value = upstream[name];
     if (value === undefined || notForClient.has(name) || named.has(name)) continue;
     if (hasPrefix(name, notForClientPrefixes) || unsendable.test(String(value))) continue;
+    if (hasSecret(String(value), provider)) continue;
     headers[name] = Array.isArray(value) && single.has(name) ? (value[0] ?? '') : value;
   }
   return headers;
 }
 
 /** The rate-limit headers of an answer as a JSON object; null when there are none. */
-export function rateLimitSnapshot(upstream: Headers): string | null {
+export function rateLimitSnapshot(
+  upstream: Headers,
+  provider: Pick<ProviderConfig, 'apiKey'>,
+): string | null {
   const found: Headers = {};
   let any = false;
   for (const name in upstream) {
-    if (!name.includes('ratelimit') && !name.startsWith('retry-after')) continue;
+    if (!isRateLimit(name) && !name.startsWith('retry-after')) continue;
     found[name] = upstream[name];
     any = true;
   }
-  return any ? JSON.stringify(found) : null;
+  return any ? hideSecret(JSON.stringify(found), provider) : null;
+}
+
+/** Whether a header tells what is left of an account: `x-ratelimit-…`, `anthropic-ratelimit-…`, `ratelimit-policy`. */
+export function isRateLimit(name: string): boolean {
+  return name.includes('ratelimit') || name.includes('rate-limit');
 }
 
 function hasPrefix(name: string, prefixes: readonly string[]): boolean {

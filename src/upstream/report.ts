@@ -1,7 +1,7 @@
 import type { Permit } from '../routing/availability.js';
 import type { Observer, Sent } from '../routing/observe.js';
 import type { Quota } from '../routing/quota.js';
-import type { Usage } from '../stream/usage.js';
+import { totalTokens, type Usage } from '../stream/usage.js';
 import type { ProviderType } from './presets.js';
 import { readCooldown, readQuotas } from './rate-limit/read.js';
 import type { UpstreamResponse } from './transport.js';
@@ -45,7 +45,7 @@ export function createReport(permit: Permit, observe: Observer, sent: Sent, free
       observe.firstContent(sent, now - startedAt, now);
     },
     succeeded(usage) {
-      if (end('success', tokensOf(usage))) observe.answered(sent, usage);
+      if (end('success', usage === null ? null : totalTokens(usage))) observe.answered(sent, usage);
     },
     failed() {
       const now = Date.now();
@@ -89,13 +89,3 @@ export const noReport: Report = {
   outrun: nothing,
   ended: nothing,
 };
-
-function tokensOf(usage: Usage | null): number | null {
-  if (usage === null) return null;
-  const { inputUncached, cacheRead, cacheWrite, outputText, reasoning, audio } = usage;
-  if (inputUncached === null) return null;
-  return [cacheRead, cacheWrite, outputText, reasoning, audio].reduce<number>(
-    (sum, tokens) => sum + (tokens ?? 0),
-    inputUncached,
-  );
-}

@@ -1,4 +1,5 @@
 import type { Exchange } from '../exchange.js';
+import { priceOf } from '../prices/price-of.js';
 import type { Target } from '../routing/table.js';
 import { costNano } from './price.js';
 
@@ -10,7 +11,12 @@ const INELIGIBLE = new Set(['policy_denied', 'price_ceiling', 'context_too_small
  * was no choice, or when no other price is known. Targets passed over because they were busy or down count: they could.
  */
 export function dearestCostNano(
-  { usage, attempts, costNano: own }: Pick<Exchange, 'usage' | 'attempts' | 'costNano'>,
+  {
+    usage,
+    attempts,
+    costNano: own,
+    startedAt,
+  }: Pick<Exchange, 'usage' | 'attempts' | 'costNano' | 'startedAt'>,
   targets: readonly Target[],
 ): number | null {
   if (own === null || targets.length < 2) return null;
@@ -20,8 +26,8 @@ export function dearestCostNano(
       .map(({ provider, model }) => `${provider}/${model}`),
   );
   let dearest: number | null = null;
-  for (const { id, declared } of targets) {
-    const cost = out.has(id) ? null : costNano(usage, declared?.price ?? null);
+  for (const target of targets) {
+    const cost = out.has(target.id) ? null : costNano(usage, priceOf(target, startedAt)?.price ?? null);
     if (cost !== null && (dearest === null || cost > dearest)) dearest = cost;
   }
   return dearest;

@@ -139,7 +139,7 @@ export function createSender(
       streaming,
       send: through,
       request,
-      choices: job.facts.choices,
+      choices: job.facts.answers,
       stripUsage,
       estimate,
       drain: isFetch(exchange) ? null : drain,
@@ -163,7 +163,7 @@ export function createSender(
     const { status, body } = await connectionOf(provider).send(request);
     const bytes = await readAll(body, MAX_MODELS_BYTES);
     if (status !== 200) throw new Error(`GET /models answered ${status}.`);
-    return JSON.parse(bytes.toString('utf8'));
+    return parseList(bytes);
   }
 
   function connectionOf({ name }: ProviderConfig): Connection {
@@ -197,6 +197,15 @@ function isFetch({ method }: Exchange): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
+/** An error of `JSON.parse` would quote what it could not read. */
+function parseList(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw new Error('GET /models answered something that is not JSON.');
+  }
+}
+
 function lose(record: Attempt, won: Won, report: Report): void {
   record.reason = 'hedge_lost';
   won.discard();
@@ -210,7 +219,7 @@ function note(exchange: Exchange, record: Attempt, failure: Failure, target: Tar
     if (exchange.cancelled === 'client_gone') conclude(exchange, 'aborted', 'client_gone');
   } else if (failure.kind === 'broken') {
     record.reason = failure.endReason;
-    record.error = failure.message;
+    record.error = hideSecret(failure.message, target.provider);
   } else {
     record.reason = `http_${failure.status}`;
     record.error = hideSecret(upstreamMessage(failure.body), target.provider).slice(0, 500);

@@ -6,6 +6,7 @@ import type { Result, Work } from './attempt.js';
 import { responseHeaders } from './headers.js';
 import { isJson, mediaType } from './kind.js';
 import { readAll } from './read-all.js';
+import { withoutSecret } from './secret.js';
 import type { Timers } from './timers.js';
 import type { UpstreamResponse } from './transport.js';
 
@@ -20,12 +21,13 @@ export async function takeWhole(
   timers: Timers,
 ): Promise<Result> {
   let started = false;
-  const body = await readAll(response.body, MAX_ANSWER_BYTES, () => {
+  const read = await readAll(response.body, MAX_ANSWER_BYTES, () => {
     if (started) timers.activity();
     else timers.content();
     started = true;
   });
   timers.clear();
+  const body = withoutSecret(read, work.target.provider);
   work.control.captured?.answer(body);
   const answer = parseObject(body);
   const error = answer === null || response.status >= 300 ? null : findError(answer, null, null);
@@ -44,7 +46,7 @@ export async function takeWhole(
   record.firstContentUs = sinceStart(work.exchange);
   record.totalUs = record.firstContentUs - record.startedUs;
   work.report.firstContent();
-  const headers = responseHeaders(response.headers);
+  const headers = responseHeaders(response.headers, work.target.provider);
   if (!isJson(mediaType(response))) headers['content-type'] = 'application/json; charset=utf-8';
   return {
     answer: { status: response.status, headers, body },

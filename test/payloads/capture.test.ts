@@ -7,11 +7,11 @@ import { CUT_SLACK, createPreparation, PLAIN_RULES } from '../../src/payloads/pr
 
 const request = Buffer.from('{"model":"m"}');
 const answer = Buffer.from('{"id":"a"}');
-const ok = { key: null, route: null, outcome: 'ok' };
+const ok = { route: null, outcome: 'ok' };
 const all = { database: { capture: 'all', maxPayload: 1000 } } as const;
 
-function begin(capturing: Capturing, key: string | null = null, body = request) {
-  const capture = capturing.begin(key, body);
+function begin(capturing: Capturing, own: CaptureMode | null = null, body = request) {
+  const capture = capturing.begin(own, body);
   assert.ok(capture);
   return capture;
 }
@@ -40,23 +40,19 @@ test('errors captures what did not end well, all captures everything', () => {
 test('the setting of a key comes before that of the route, and that before the database’s', () => {
   const { plain: plainRoute } = parseConfig({ routes: { plain: { targets: ['echo/echo'] } } }, {}).routes;
   assert.ok(plainRoute);
-  const key = (name: string, capture: CaptureMode | null) => {
-    return { name, key: 'x'.repeat(16), scopes: [], routes: null, policy: null, capture };
-  };
   const route = (name: string, capture: CaptureMode | null) => {
     return { ...plainRoute, name, capture };
   };
   const capturing = createCapturing({
     database: { capture: 'errors' },
-    keys: [key('silent', 'none'), key('loud', 'all'), key('plain', null)],
     routes: { open: route('open', 'all'), closed: route('closed', 'none'), normal: route('normal', null) },
   });
-  const stored = (name: string | null, to: string | null, outcome = 'ok') =>
-    capturing.begin(name, request)?.end({ key: name, route: to, outcome }).length ?? 'not held';
-  assert.equal(stored('silent', 'open'), 'not held');
-  assert.equal(stored('loud', 'closed'), 1);
-  assert.equal(stored('plain', 'open'), 1);
-  assert.equal(stored('plain', 'closed', 'failed'), 0);
+  const stored = (own: CaptureMode | null, to: string | null, outcome = 'ok') =>
+    capturing.begin(own, request)?.end({ route: to, outcome }).length ?? 'not held';
+  assert.equal(stored('none', 'open'), 'not held');
+  assert.equal(stored('all', 'closed'), 1);
+  assert.equal(stored(null, 'open'), 1);
+  assert.equal(stored(null, 'closed', 'failed'), 0);
   assert.equal(stored(null, 'normal', 'failed'), 1);
   assert.equal(stored(null, null), 0);
 });

@@ -2,20 +2,21 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import Fastify, { type InjectOptions } from 'fastify';
 import auth, { type AuthOptions } from '../../plugins/auth.js';
+import { parseConfig } from '../../src/config.js';
 import { type Exchange, openExchange } from '../../src/exchange.js';
 import type { GatewayRouteConfig } from '../../src/types.js';
 
-const keys: AuthOptions['keys'] = [
+const { keys } = parseConfig(
   {
-    name: 'web',
-    key: 'web-key-0123456789',
-    scopes: ['proxy'],
-    routes: ['fast'],
-    policy: null,
-    capture: null,
+    keys: [
+      { name: 'web', key: 'web-key-0123456789', scopes: ['proxy'], routes: ['fast'] },
+      { name: 'ops', key: 'ops-key-0123456789', scopes: ['read'] },
+    ],
+    providers: { echo: { type: 'echo' } },
+    routes: { fast: { targets: ['echo/echo'] } },
   },
-  { name: 'ops', key: 'ops-key-0123456789', scopes: ['read'], routes: null, policy: null, capture: null },
-];
+  {},
+);
 
 /** Routes for every scope, each request with an exchange as the exchange plugin would have opened it. */
 async function setUp(t: TestContext, options: Partial<AuthOptions> = {}) {
@@ -28,7 +29,14 @@ async function setUp(t: TestContext, options: Partial<AuthOptions> = {}) {
     opened.push(request.exchange);
   });
   await app.register(auth, { keys, anonymous: 'loopback', ...options });
-  for (const scope of ['proxy', 'read', 'any', 'none'] satisfies GatewayRouteConfig['scope'][]) {
+  for (const scope of [
+    'proxy',
+    'read',
+    'admin',
+    'own',
+    'any',
+    'none',
+  ] satisfies GatewayRouteConfig['scope'][]) {
     app.get(`/${scope}`, { config: { gateway: { scope, record: true } } }, async () => scope);
   }
   app.get('/bare', async () => 'bare');
@@ -49,10 +57,10 @@ test('a key is taken from either header, and the exchange learns whose it is', a
   assert.equal((await get('/proxy', web)).statusCode, 200);
   assert.equal((await get('/read', ops)).statusCode, 200);
   assert.deepEqual(
-    opened.map(({ key, caller }) => [key, caller?.routes]),
+    opened.map(({ key, caller }) => [key, caller?.allowed?.has('fast')]),
     [
-      ['web', new Set(['fast'])],
-      ['ops', null],
+      ['web', true],
+      ['ops', undefined],
     ],
   );
   assert.ok((opened[0]?.admittedUs ?? 0) >= 5_000);
@@ -124,7 +132,7 @@ test('without keys this machine is served, and nobody else', async (t) => {
   for (const address of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) {
     assert.equal((await get('/proxy', {}, address)).statusCode, 200, address);
   }
-  assert.deepEqual([opened[0]?.key, opened[0]?.caller?.name, opened[0]?.caller?.routes], [null, null, null]);
+  assert.deepEqual([opened[0]?.key, opened[0]?.caller?.name, opened[0]?.caller?.allowed], [null, null, null]);
   for (const address of ['10.0.0.7', '::ffff:10.0.0.7', '2001:db8::1']) {
     assert.equal((await get('/proxy', {}, address)).statusCode, 401, address);
   }

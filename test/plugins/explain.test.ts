@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import Fastify from 'fastify';
 import explain from '../../plugins/explain.js';
+import keys from '../../plugins/keys.js';
 import routing from '../../plugins/routing.js';
 import { parseConfig } from '../../src/config.js';
 import type { Explanation } from '../../src/routing/explain.js';
@@ -54,8 +55,22 @@ test('the candidates come in the order in which they would be tried, with what i
   const tokens = answer.input_tokens + 50;
   const known = { model: 'm', expected_first_content_ms: null };
   assert.deepEqual(candidates, [
-    { ...known, provider: 'cheap', tier: 'local', context: 8000, estimated_cost_usd: tokens / 1e6 },
-    { ...known, provider: 'dear', tier: 'frontier', context: 200_000, estimated_cost_usd: tokens / 1e5 },
+    {
+      ...known,
+      provider: 'cheap',
+      tier: 'local',
+      context: 8000,
+      estimated_cost_usd: tokens / 1e6,
+      worst_case_cost_usd: tokens / 1e6,
+    },
+    {
+      ...known,
+      provider: 'dear',
+      tier: 'frontier',
+      context: 200_000,
+      estimated_cost_usd: tokens / 1e5,
+      worst_case_cost_usd: tokens / 1e5,
+    },
   ]);
 });
 
@@ -231,6 +246,7 @@ async function bare(t: TestContext) {
   );
   app.decorateRequest('exchange', null);
   await app.register(routing, config);
+  await app.register(keys, config);
   await app.register(explain, config);
   return async (body: unknown, url = '/explain', headers: Record<string, string> = {}) => {
     const response = await app.inject({

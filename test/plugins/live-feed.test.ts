@@ -112,12 +112,14 @@ test('a reader that does not read is cut off, and nobody waits for it', async (t
   await assert.rejects(once(response, 'end'), /aborted/);
 });
 
-test('the feed wants the scope read, and takes a bounded number of readers', async (t) => {
+test('the feed takes a bounded number of readers, and shows one that may not read everything its own', async (t) => {
   const { url } = await startGateway(t, {
     ...echo,
     keys: [
       { name: 'app', key: 'app-key-0123456789' },
+      { name: 'web', key: 'web-key-0123456789' },
       { name: 'ops', key: 'ops-key-0123456789', scopes: ['read'] },
+      { name: 'adm', key: 'adm-key-0123456789', scopes: ['admin'] },
     ],
   });
   const status = async (key: string) => {
@@ -125,7 +127,16 @@ test('the feed wants the scope read, and takes a bounded number of readers', asy
     t.after(() => response.body?.cancel());
     return response.status;
   };
-  assert.equal(await status('app-key-0123456789'), 403);
+  const as = (name: string) => ({ authorization: `Bearer ${name}-key-0123456789` });
+  assert.equal(await status('adm-key-0123456789'), 403);
+  const own = await fetch(`${url}/stats/live`, { headers: as('app') });
+  assert.ok(own.body);
+  const reader = own.body.getReader();
+  await reader.read();
+  for (const name of ['web', 'web', 'app']) await post(`${url}/v1/chat/completions`, chat, as(name));
+  const [, seen = ''] = /"key":"(\w+)"/.exec(Buffer.from((await reader.read()).value ?? []).toString()) ?? [];
+  assert.equal(seen, 'app');
+  await reader.cancel();
   const many = await Promise.all(Array.from({ length: 101 }, () => status('ops-key-0123456789')));
   assert.deepEqual(
     many.filter((each) => each !== 200),
@@ -138,7 +149,7 @@ test('a feed that is behind destroys its reader and keeps the rest', () => {
   const [slow, fast] = [feed.open(), feed.open()];
   for (let count = 0; count < 3; count += 1) {
     fast.read();
-    feed.publish('exchange', 'x'.repeat(30));
+    feed.publish('exchange', 'x'.repeat(30), 'web');
   }
   assert.equal(slow.destroyed, true);
   assert.equal(fast.destroyed, false);

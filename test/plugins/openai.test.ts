@@ -188,7 +188,15 @@ test('one model is found by its id, whatever characters it has', async (t) => {
 test('a key that is bound to routes may use no other, and sees no other', async (t) => {
   const { app, post, records } = await setUp(t, {}, (host) => {
     host.addHook('preParsing', async (request) => {
-      const caller = { name: 'web', scopes: new Set(['proxy']), routes: new Set(['main']) };
+      const caller = {
+        name: 'web',
+        scopes: new Set(['proxy']),
+        allowed: new Set(['main']),
+        limits: null,
+        budget: null,
+        policy: null,
+        capture: null,
+      };
       if (request.exchange !== null) request.exchange.caller = caller;
     });
   });

@@ -332,7 +332,7 @@ test('one exchange is shown with its attempts under the names of the record', as
   const response = await app.inject(`/exchanges/${exchange.id}`);
   assert.equal(response.statusCode, 200);
   const body = response.json();
-  assert.deepEqual(Object.keys(body).sort(), [...KEYS, 'payloads'].sort());
+  assert.deepEqual(Object.keys(body).sort(), [...KEYS, 'payloads', 'price'].sort());
   assert.deepEqual(body.attempts, [
     {
       number: 1,
@@ -347,6 +347,7 @@ test('one exchange is shown with its attempts under the names of the record', as
       first_content_ms: null,
       total_ms: null,
       rate_limit: { limit: '5' },
+      cost_usd: null,
     },
   ]);
   assert.equal(body.lag_ms, 2.5);
@@ -500,7 +501,7 @@ test('with the ledger off the routes are a 404 that says so', async (t) => {
   }
 });
 
-test('every route asks for the read scope, or admin to remove, and leaves no record', async (t) => {
+test('every route shows a caller its own records at least, asks for admin to remove, and leaves none', async (t) => {
   const app = Fastify();
   t.after(() => app.close());
   const seen = new Map<string, unknown>();
@@ -519,7 +520,7 @@ test('every route asks for the read scope, or admin to remove, and leaves no rec
   const expected = [...urls.map((url) => `GET ${url}`), 'DELETE /exchanges/:id'];
   assert.deepEqual(
     [...seen].filter(([name]) => !name.startsWith('HEAD')),
-    expected.map((name) => [name, { scope: name.startsWith('DELETE') ? 'admin' : 'read', record: false }]),
+    expected.map((name) => [name, { scope: name.startsWith('DELETE') ? 'admin' : 'own', record: false }]),
   );
 });
 

@@ -10,7 +10,6 @@ const PROVIDER =
   'is not a provider name of at most 64 letters, digits, - and _, starting with a letter or digit';
 const USD = 'must be a number of USD between 0 and 1000000';
 const CREDENTIAL = 'must be a non-empty string of printable ASCII characters without spaces';
-const UNSUPPORTED = 'is not supported yet';
 
 type Row = [input: unknown, ...lines: string[]];
 
@@ -322,9 +321,36 @@ check('captures and retention are of sensible sizes', [
   ],
 ]);
 
-check('what is not supported yet says so instead of being ignored', [
-  [key({ limits: { requestsPerMinute: 1 } }), `keys[0].limits ${UNSUPPORTED}`],
-  [key({ budget: { usd: 1, per: 'month' } }), `keys[0].budget ${UNSUPPORTED}`],
+const noDatabase = 'needs a database, in which is what was spent, but it is off';
+check('what keys and budgets need is checked', [
+  [{ database: false, ...key({ budget: { usd: 1, per: 'month' } }) }, `keys[0].budget ${noDatabase}`],
+  [{ database: false, ...route({ budget: { usd: 1, per: 'total' } }) }, `routes.r.budget ${noDatabase}`],
+  [
+    key({ budget: { usd: 1, per: 'year' } }),
+    'keys[0].budget.per must be one of day, week, month, total, got "year"',
+  ],
+  [key({ expires: '2027-02-30' }), 'keys[0].expires is "2027-02-30", which is no day of the calendar'],
+  [
+    key({ expires: 'soon' }),
+    'keys[0].expires must be a date such as 2026-01-31 or 2026-01-31T12:00:00Z, got "soon"',
+  ],
+  [
+    { keySecret: 'short' },
+    'keySecret must be at least 16 printable ASCII characters without spaces, got a string',
+  ],
+  [
+    { webhook: { url: 'ftp://example.org/secret', secret: KEY } },
+    'webhook.url must be a URL with http or https, got a string',
+  ],
+  [
+    { webhook: { url: 'http://', secret: 'x' } },
+    'webhook.url must be a URL with http or https, got a string',
+    'webhook.secret must be at least 16 printable ASCII characters without spaces, got a string',
+  ],
+  [
+    { webhook: { url: 'http://[', secret: KEY } },
+    'webhook.url must be a URL, got something that cannot be parsed',
+  ],
 ]);
 
 check('what happens to clients, streams and uploads has sensible bounds', [

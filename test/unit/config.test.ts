@@ -27,6 +27,8 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
         retention: { exchanges: null, payloads: null, maxSize: null },
       },
       keys: [],
+      keySecret: null,
+      webhook: null,
       anonymous: 'loopback',
       providers: {
         echo: {
@@ -35,7 +37,17 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
           baseUrl: '',
           apiKey: null,
           timeouts: { connect: 5000, firstByte: 120_000, idle: 60_000, total: 600_000 },
-          models: { echo: { id: 'echo', alias: null, context: null, tier: null, price: null } },
+          models: {
+            echo: {
+              id: 'echo',
+              alias: null,
+              context: null,
+              maxOutput: null,
+              tier: null,
+              price: null,
+              priceChanges: [],
+            },
+          },
           streamUsage: true,
           connections: null,
           discover: null,
@@ -60,6 +72,24 @@ test('an empty configuration is complete: echo, no keys, loopback only', () => {
   }
 });
 
+test('no secret is in the configuration for printing', () => {
+  const secrets = { key: `${KEY}-a-canary`, keySecret: `${KEY}-b-canary`, secret: `${KEY}-c-canary` };
+  const config = parseConfig(
+    {
+      keys: [{ name: 'web', key: secrets.key }],
+      keySecret: secrets.keySecret,
+      webhook: { url: 'https://hooks.example.org/d-canary?e-canary', secret: secrets.secret },
+    },
+    {},
+  );
+  const printed = JSON.stringify(describeConfig(config));
+  assert.ok(!printed.includes('canary'), printed);
+  assert.ok(printed.includes('https://hooks.example.org'));
+  const fromEnvironment = parseConfig({}, { LLM_GATEWAY_KEY_SECRET: secrets.keySecret });
+  assert.equal(fromEnvironment.keySecret, secrets.keySecret);
+  assert.throws(() => parseConfig({}, { LLM_GATEWAY_KEY_SECRET: 'short' }), /LLM_GATEWAY_KEY_SECRET holds/);
+});
+
 test('every key that a user can set arrives in its normalised form', () => {
   const options: GatewayOptions = {
     server: { host: '::', port: 0 },
@@ -76,10 +106,15 @@ test('every key that a user can set arrives in its normalised form', () => {
       {
         name: 'web',
         key: KEY,
-        scopes: ['proxy', 'read', 'proxy', 'admin'],
+        scopes: ['proxy', 'read', 'admin', 'proxy'],
         routes: ['fast'],
+        models: ['lab/*', 'lab/*'],
+        budget: { usd: 0.5, per: 'week', kind: 'soft' },
         policy: 'code',
+        limits: { tokensPerHour: 5000, concurrency: 2 },
         capture: 'all',
+        expires: '2027-01-31',
+        tags: ['team-a'],
       },
       { name: 'ops', key: `${KEY}2` },
     ],
@@ -94,6 +129,7 @@ test('every key that a user can set arrives in its normalised form', () => {
           'org/big.model': {
             alias: 'big',
             context: 131_072,
+            maxOutput: 8192,
             tier: 'frontier',
             price: { input: 0.05, output: 0.1, request: 2 },
           },
@@ -118,6 +154,7 @@ test('every key that a user can set arrives in its normalised form', () => {
         queue: { maxWait: '5s' },
         hedge: { delay: '500ms' },
         retries: 0,
+        budget: { usd: 20, per: 'total' },
       },
       other: { targets: ['fake/echo'], capture: 'none' },
     },
@@ -138,7 +175,8 @@ test('every key that a user can set arrives in its normalised form', () => {
     drainTimeout: 0,
   };
   const config = parseConfig(options, {});
-  const nothing = { cachedInput: null, cacheWrite: null, reasoning: null };
+  const audio = { audioInput: null, audioOutput: null };
+  const nothing = { cachedInput: null, cacheWrite: null, reasoning: null, ...audio, tiers: [] };
   assert.deepEqual(config.server, { host: '::', port: 0 });
   assert.deepEqual(config.database, {
     path: ':memory:',
@@ -149,16 +187,42 @@ test('every key that a user can set arrives in its normalised form', () => {
     redact: ['messages.*.content'],
     retention: { exchanges: 7_776_000_000, payloads: 1000, maxSize: 10_000_000_000 },
   });
+  const limits = {
+    requestsPerMinute: null,
+    tokensPerMinute: null,
+    requestsPerHour: null,
+    tokensPerHour: 5000,
+    requestsPerDay: null,
+    tokensPerDay: null,
+    concurrency: 2,
+  };
   assert.deepEqual(config.keys, [
     {
       name: 'web',
       key: KEY,
       scopes: ['proxy', 'read', 'admin'],
       routes: ['fast'],
+      models: ['lab/*'],
+      limits,
+      budget: { nano: 500_000_000, per: 'week', kind: 'soft' },
       policy: 'code',
       capture: 'all',
+      expiresAt: Date.UTC(2027, 0, 31),
+      tags: ['team-a'],
     },
-    { name: 'ops', key: `${KEY}2`, scopes: ['proxy'], routes: null, policy: null, capture: null },
+    {
+      name: 'ops',
+      key: `${KEY}2`,
+      scopes: ['proxy'],
+      routes: null,
+      models: null,
+      limits: null,
+      budget: null,
+      policy: null,
+      capture: null,
+      expiresAt: null,
+      tags: [],
+    },
   ]);
   assert.equal(config.anonymous, 'anywhere');
   assert.deepEqual(plain(config.providers.lab), {
@@ -172,22 +236,36 @@ test('every key that a user can set arrives in its normalised form', () => {
         id: 'org/big.model',
         alias: 'big',
         context: 131_072,
+        maxOutput: 8192,
         tier: 'frontier',
         price: { ...nothing, input: 50_000_000, output: 100_000_000, request: 2_000_000_000 },
+        priceChanges: [],
       },
-      free: { id: 'free', alias: null, context: null, tier: null, price: null },
+      free: {
+        id: 'free',
+        alias: null,
+        context: null,
+        maxOutput: null,
+        tier: null,
+        price: null,
+        priceChanges: [],
+      },
       zero: {
         id: 'zero',
         alias: null,
         context: null,
+        maxOutput: null,
         tier: null,
         price: { ...nothing, input: 0, output: null, request: null },
+        priceChanges: [],
       },
     },
     streamUsage: false,
     connections: 4,
     discover: 300_000,
     limits: {
+      requestsPerHour: null,
+      tokensPerHour: null,
       requestsPerMinute: 30,
       tokensPerMinute: null,
       requestsPerDay: null,
@@ -216,6 +294,7 @@ test('every key that a user can set arrives in its normalised form', () => {
       hedge: { delay: 500, maxShare: 0.1 },
       retries: 0,
       capture: null,
+      budget: { nano: 20_000_000_000, per: 'total', kind: 'hard' },
     },
     other: {
       name: 'other',
@@ -228,6 +307,7 @@ test('every key that a user can set arrives in its normalised form', () => {
       hedge: null,
       retries: null,
       capture: 'none',
+      budget: null,
     },
   });
   assert.deepEqual(plain(config.policies), {

@@ -27,7 +27,7 @@ function replay(answerTokens: (inputTokens: number, pick: ReturnType<typeof numb
     const most = pick(1, 4) === 1 ? 100 : null;
     const text = (pick(1, 5) === 1 ? 'слово ' : 'word ').repeat(words);
     const request = facts(text, { body: { max_tokens: most } });
-    const estimate = router.estimate(router.plan(entry, request, 0), target);
+    const estimate = router.estimate(router.plan(entry, request, 0), target, 0);
     assert.ok(estimate !== null);
     // A tokeniser that sees it differently, and a cache that knows half of what is long.
     const input = Math.round(words * 1.1) + 9;
@@ -58,7 +58,7 @@ test('before anything is known, the price and the size decide', () => {
   const router = routerFor({ a: { price } }, { routes: { r: { targets: ['lab/a'] } } });
   const plan = (text: string, most?: number) =>
     router.plan(router.resolve('r', null), facts(text, { body: { max_tokens: most } }), 0);
-  const cost = (made: ReturnType<typeof plan>) => router.estimate(made, targetOf(made.entry, 'a'));
+  const cost = (made: ReturnType<typeof plan>) => router.estimate(made, targetOf(made.entry, 'a'), 0);
   // 1,000 tokens of text, a few around it, an answer of 200, and the fee.
   const tokens = plan('four'.repeat(1000)).facts.inputTokens;
   assert.equal(cost(plan('four'.repeat(1000))), tokens * 2000 + 200 * 10_000 + 100_000);
@@ -72,7 +72,7 @@ test('embeddings have no answer to pay for', () => {
   );
   const entry = router.resolve('r', null);
   const cost = (endpoint: string, model: string) =>
-    router.estimate(router.plan(entry, facts('Hello', { endpoint }), 0), targetOf(entry, model));
+    router.estimate(router.plan(entry, facts('Hello', { endpoint }), 0), targetOf(entry, model), 0);
   assert.equal(typeof cost('embeddings', 'a'), 'number');
   assert.equal(cost('chat', 'a'), null);
   assert.equal(cost('chat', 'b'), null);
@@ -83,7 +83,7 @@ test('a usage that is not known teaches nothing', () => {
   const router = routerFor({ a: { price } }, { routes: { r: { targets: ['lab/a'] } } });
   const entry = router.resolve('r', null);
   const target = targetOf(entry, 'a');
-  const estimate = () => router.estimate(router.plan(entry, facts(), 0), target);
+  const estimate = () => router.estimate(router.plan(entry, facts(), 0), target, 0);
   const before = estimate();
   router.observe.answered({ entry, facts: facts(), target }, null);
   router.observe.answered({ entry, facts: facts(), target }, { ...usage(1, 1), inputUncached: null });
@@ -99,7 +99,7 @@ test('what a target reads from its cache is reckoned at the price of the cache',
   const entry = router.resolve('r', null);
   const request = facts('four'.repeat(1000));
   const estimate = (model: string) =>
-    router.estimate(router.plan(entry, request, 0), targetOf(entry, model)) ?? 0;
+    router.estimate(router.plan(entry, request, 0), targetOf(entry, model), 0) ?? 0;
   const tokens = request.inputTokens;
   for (const [model, share] of [
     ['a', 0],
@@ -121,7 +121,7 @@ test('each target has its own habits once it is known, and the route’s until t
   );
   const entry = router.resolve('r', null);
   const estimate = (model: string) =>
-    router.estimate(router.plan(entry, facts(), 0), targetOf(entry, model)) ?? Number.NaN;
+    router.estimate(router.plan(entry, facts(), 0), targetOf(entry, model), 0) ?? Number.NaN;
   for (let count = 0; count < 10; count++) {
     router.observe.answered({ entry, facts: facts(), target: targetOf(entry, 'a') }, usage(7, 10));
     router.observe.answered({ entry, facts: facts(), target: targetOf(entry, 'b') }, usage(7, 5000));

@@ -112,7 +112,14 @@ test('an emoji counts two tokens', () => {
 });
 
 test('the output is a quarter of its bytes, and an embedding has none', () => {
-  const unknown = { cacheRead: null, cacheWrite: null, reasoning: null, audio: null, providerCostNano: null };
+  const unknown = {
+    cacheRead: null,
+    cacheWrite: null,
+    reasoning: null,
+    audioInput: null,
+    audioOutput: null,
+    providerCostNano: null,
+  };
   assert.deepEqual(estimateUsage('/completions', { prompt: 'Say this is a test' }, 41), {
     ...unknown,
     inputUncached: 5,

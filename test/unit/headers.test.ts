@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { rateLimitSnapshot, requestHeaders, responseHeaders } from '../../src/upstream/headers.js';
 
+const keyless = { apiKey: null };
 const json = { length: null, asItIs: false };
 
 test('the provider reads its own credential, never the client’s', () => {
@@ -63,8 +64,8 @@ test('hop-by-hop headers, the gateway’s own and what tells of the client stay 
 test('what the connection header names is hop-by-hop in both directions', () => {
   const headers = { connection: 'Keep-Alive, X-Foo ,x-bar', 'x-foo': '1', 'x-bar': '2', 'x-baz': '3' };
   assert.deepEqual(requestHeaders(headers, null, json), { 'x-baz': '3', 'accept-encoding': 'identity' });
-  assert.deepEqual(responseHeaders(headers), { 'x-baz': '3' });
-  assert.deepEqual(responseHeaders({ ...headers, connection: ['close', 'x-baz'] }), {
+  assert.deepEqual(responseHeaders(headers, keyless), { 'x-baz': '3' });
+  assert.deepEqual(responseHeaders({ ...headers, connection: ['close', 'x-baz'] }, keyless), {
     'x-foo': '1',
     'x-bar': '2',
   });
@@ -73,12 +74,12 @@ test('what the connection header names is hop-by-hop in both directions', () => 
 test('a repeated header of the client goes up as one line, of the upstream comes back as several', () => {
   const client: Record<string, string | string[]> = { 'x-many': ['a', 'b'] };
   assert.equal(requestHeaders(client, null, json)['x-many'], 'a, b');
-  assert.deepEqual(responseHeaders({ 'x-many': ['a', 'b'] }), { 'x-many': ['a', 'b'] });
+  assert.deepEqual(responseHeaders({ 'x-many': ['a', 'b'] }, keyless), { 'x-many': ['a', 'b'] });
 });
 
 test('absent values are left out', () => {
   assert.deepEqual(requestHeaders({ accept: undefined }, null, json), { 'accept-encoding': 'identity' });
-  assert.deepEqual(responseHeaders({ etag: undefined }), {});
+  assert.deepEqual(responseHeaders({ etag: undefined }, keyless), {});
 });
 
 test('the upstream’s end-to-end headers reach the client, its connection, cookies and claims do not', () => {
@@ -105,21 +106,24 @@ test('the upstream’s end-to-end headers reach the client, its connection, cook
     'x-gateway-provider': 'pretender',
     'access-control-allow-origin': '*',
   };
-  assert.deepEqual(responseHeaders({ ...kept, ...dropped }), kept);
+  assert.deepEqual(responseHeaders({ ...kept, ...dropped }, keyless), kept);
 });
 
 test('the snapshot holds the rate-limit headers and nothing else', () => {
-  const snapshot = rateLimitSnapshot({
-    'x-ratelimit-remaining-tokens': '100',
-    'anthropic-ratelimit-requests-reset': '2026-01-01T00:00:00Z',
-    'retry-after-ms': '20',
-    'content-type': 'application/json',
-    authorization: 'secret',
-  });
+  const snapshot = rateLimitSnapshot(
+    {
+      'x-ratelimit-remaining-tokens': '100',
+      'anthropic-ratelimit-requests-reset': '2026-01-01T00:00:00Z',
+      'retry-after-ms': '20',
+      'content-type': 'application/json',
+      authorization: 'secret',
+    },
+    keyless,
+  );
   assert.deepEqual(JSON.parse(snapshot ?? ''), {
     'x-ratelimit-remaining-tokens': '100',
     'anthropic-ratelimit-requests-reset': '2026-01-01T00:00:00Z',
     'retry-after-ms': '20',
   });
-  assert.equal(rateLimitSnapshot({ 'content-type': 'application/json' }), null);
+  assert.equal(rateLimitSnapshot({ 'content-type': 'application/json' }, keyless), null);
 });

@@ -1,29 +1,27 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { completeTerms } from '../../src/config/keys.js';
 import { createKeyring } from '../../src/keyring.js';
 
 const keyring = createKeyring([
-  { name: 'web', key: 'sk-web-0123456789', scopes: ['proxy'], routes: ['fast'], policy: null, capture: null },
-  {
-    name: 'ops',
-    key: 'sk-ops-0123456789',
-    scopes: ['read', 'proxy'],
-    routes: null,
-    policy: null,
-    capture: null,
-  },
+  { name: 'web', key: 'sk-web-0123456789', ...completeTerms({ routes: ['fast'], models: ['groq/*'] }) },
+  { name: 'ops', key: 'sk-ops-0123456789', ...completeTerms({ scopes: ['read', 'proxy'], tags: ['a'] }) },
 ]);
 
 test('a key finds its caller, with what it may do', () => {
-  assert.deepEqual(keyring.find('sk-web-0123456789'), {
-    name: 'web',
-    scopes: new Set(['proxy']),
-    routes: new Set(['fast']),
-  });
-  assert.deepEqual(keyring.find('sk-ops-0123456789'), {
+  const web = keyring.find('sk-web-0123456789')?.caller;
+  assert.deepEqual([web?.name, web?.scopes], ['web', new Set(['proxy'])]);
+  assert.deepEqual([web?.allowed?.has('fast'), web?.allowed?.has('slow')], [true, false]);
+  assert.equal(web?.allowed?.reaches?.('groq/meta/llama'), true);
+  assert.equal(web?.allowed?.reaches?.('openai/gpt'), false);
+  assert.deepEqual(keyring.find('sk-ops-0123456789')?.caller, {
     name: 'ops',
     scopes: new Set(['read', 'proxy']),
-    routes: null,
+    allowed: null,
+    limits: null,
+    budget: null,
+    policy: null,
+    capture: null,
   });
 });
 
@@ -34,8 +32,6 @@ test('anything else finds nobody', () => {
 });
 
 test('a key bound to no route at all is bound nevertheless', () => {
-  const bound = createKeyring([
-    { name: 'none', key: 'k', scopes: [], routes: [], policy: null, capture: null },
-  ]);
-  assert.equal(bound.find('k')?.routes?.size, 0);
+  const bound = createKeyring([{ name: 'none', key: 'k', ...completeTerms({}), routes: [] }]);
+  assert.equal(bound.find('k')?.caller.allowed?.has('fast'), false);
 });

@@ -53,7 +53,8 @@ export function usage(fields: Partial<Usage> = {}): Usage {
     cacheWrite: null,
     outputText: null,
     reasoning: null,
-    audio: null,
+    audioInput: null,
+    audioOutput: null,
     providerCostNano: null,
     ...fields,
   };
@@ -69,10 +70,12 @@ export function attempt(fields: Partial<Attempt> = {}): Attempt {
     status: 200,
     error: null,
     startedUs: 0,
+    connectUs: null,
     headersUs: null,
     firstContentUs: null,
     totalUs: null,
     rateLimit: null,
+    costNano: null,
     ...fields,
   };
 }

@@ -14,6 +14,18 @@ import {
   usage,
 } from './ledger-fixture.js';
 
+const price = {
+  input: null,
+  output: null,
+  cachedInput: null,
+  cacheWrite: null,
+  reasoning: null,
+  audioInput: null,
+  audioOutput: null,
+  request: null,
+  tiers: [],
+};
+
 test('an exchange is stored with every field', async (t) => {
   const path = temporaryPath();
   const ledger = temporaryLedger(t, { path });
@@ -43,13 +55,15 @@ test('an exchange is stored with every field', async (t) => {
       cacheWrite: 3,
       outputText: 4,
       reasoning: 5,
-      audio: 6,
+      audioInput: 2,
+      audioOutput: 4,
       providerCostNano: 7,
     }),
     usageSource: 'reported',
     costNano: 8,
     dearestCostNano: 22,
     priceSource: 'configuration',
+    price: { ...price, input: 50_000_000, request: 7 },
     queueUs: 9,
     connectUs: 10,
     headersUs: 11,
@@ -106,6 +120,7 @@ test('an exchange is stored with every field', async (t) => {
     dearest_cost_nano: 22,
     provider_cost_nano: 7,
     price_source: 'configuration',
+    price_seq: 1,
     attempts: 2,
     queue_us: 9,
     connect_us: 10,
@@ -120,6 +135,17 @@ test('an exchange is stored with every field', async (t) => {
     bytes_out: 19,
     chunks: 20,
     largest_gap_us: 21,
+  });
+  assert.deepEqual((await ledger.reports.exchange(exchange.id))?.price, {
+    input: 0.05,
+    output: null,
+    cached_input: null,
+    cache_write: null,
+    reasoning: null,
+    audio_input: null,
+    audio_output: null,
+    request: 7e-9,
+    tiers: [],
   });
   assert.deepEqual(query(path, 'select exchange_seq, number, status, rate_limit from attempts'), [
     { exchange_seq: 1, number: 1, status: 429, rate_limit: '{"a":"1"}' },

@@ -8,7 +8,6 @@ import { createPolicies } from '../../src/routing/policies.js';
 import { buildTable } from '../../src/routing/table.js';
 import { facts } from './routing-fixture.js';
 
-const KEY = 'gw-0123456789abcdef';
 const providers = {
   groq: {
     type: 'groq',
@@ -23,22 +22,21 @@ const providers = {
   lab: { type: 'ollama' },
 } as const;
 
-function policiesOf(policies: GatewayOptions['policies'], bound: string | null = null) {
-  const keys = bound === null ? [] : [{ name: 'web', key: KEY, policy: bound }];
-  const config = parseConfig({ providers, keys, ...(policies && { policies }) }, {});
+function policiesOf(policies: GatewayOptions['policies']) {
+  const config = parseConfig({ providers, ...(policies && { policies }) }, {});
   return { resolve: createPolicies(config).resolve, table: buildTable(config) };
 }
 
 /** What a policy refuses of these, by id. */
 function verdicts(policies: GatewayOptions['policies'], name: string, bound: string | null = null) {
-  const { resolve, table } = policiesOf(policies, bound);
-  const policy = resolve(facts('Hello', { policy: name, caller: bound === null ? null : 'web' }));
+  const { resolve, table } = policiesOf(policies);
+  const policy = resolve(facts('Hello', { policy: name, keyPolicy: bound }));
   const ids = ['groq/meta/llama', 'groq/dear', 'groq/no-output', 'groq/unpriced', 'lab/any'];
   return ids.map((id) => {
     const [target] = table.resolve(id)?.targets ?? [];
     assert.ok(target && policy);
-    const verdict = policy.refuses(target);
-    assert.equal(policy.refuses(target), verdict, 'the same when asked again');
+    const verdict = policy.refuses(target, { now: 0, inputTokens: 10 });
+    assert.equal(policy.refuses(target, { now: 0, inputTokens: 10 }), verdict, 'the same when asked again');
     return verdict;
   });
 }
@@ -67,10 +65,10 @@ test('a price above the ceiling is too high, and so is an unknown one', () => {
 });
 
 test('the client’s word goes before its key’s, and that before a keyword', () => {
-  const { resolve } = policiesOf({ asked: {}, own: {}, worded: { keywords: ['debug'] } }, 'own');
+  const { resolve } = policiesOf({ asked: {}, own: {}, worded: { keywords: ['debug'] } });
   const name = (text: string, more: Parameters<typeof facts>[1]) => resolve(facts(text, more))?.name ?? null;
-  assert.equal(name('debug', { caller: 'web', policy: 'asked' }), 'asked');
-  assert.equal(name('debug', { caller: 'web' }), 'own');
+  assert.equal(name('debug', { keyPolicy: 'own', policy: 'asked' }), 'asked');
+  assert.equal(name('debug', { keyPolicy: 'own' }), 'own');
   assert.equal(name('debug', {}), 'worded');
   assert.equal(name('hello', {}), null);
 });
@@ -82,8 +80,8 @@ test('what a key’s policy forbids stays forbidden under every other', () => {
     other: { strategy: 'fastest', tier: 'frontier' },
   } satisfies GatewayOptions['policies'];
   assert.deepEqual(verdicts(policies, 'asked', 'own'), [null, no, null, null, no]);
-  const { resolve } = policiesOf(policies, 'own');
-  const under = (policy: string) => resolve(facts('', { caller: 'web', policy }));
+  const { resolve } = policiesOf(policies);
+  const under = (policy: string) => resolve(facts('', { keyPolicy: 'own', policy }));
   assert.deepEqual([under('asked')?.strategy, under('asked')?.tier], ['cheapest', 'local']);
   assert.deepEqual([under('other')?.strategy, under('other')?.tier], ['fastest', 'frontier']);
   assert.deepEqual([under('own')?.name, under('own')?.strategy], ['own', 'cheapest']);

@@ -9,8 +9,15 @@ import { usage } from './ledger-fixture.js';
 /** USD per million tokens, as in the configuration. */
 function price(usd: Partial<Price>): Price {
   const none = { input: null, output: null, cachedInput: null, cacheWrite: null, reasoning: null };
-  const scaled = Object.entries(usd).map(([name, value]) => [name, value === null ? null : value * 1e9]);
-  return { ...none, request: null, ...Object.fromEntries(scaled) };
+  const scaled = Object.entries(usd).map(([name, value]) => [name, Number(value) * 1e9]);
+  return {
+    ...none,
+    audioInput: null,
+    audioOutput: null,
+    request: null,
+    tiers: [],
+    ...Object.fromEntries(scaled),
+  };
 }
 
 test('1000 tokens in at $0.05 and 500 out at $0.08 per million cost 90 000 nano-USD', () => {
@@ -54,7 +61,7 @@ test('what cannot be known is null, never zero', () => {
   assert.equal(costNano(usage({ inputUncached: 1 }), null), null);
   assert.equal(costNano(usage({ inputUncached: 1, outputText: 1 }), price({ input: 1 })), null);
   assert.equal(costNano(usage({ inputUncached: 1 }), price({ output: 1 })), null);
-  assert.equal(costNano(usage({ inputUncached: 1, audio: 5 }), full), null);
+  assert.equal(costNano(usage({ inputUncached: 1, audioInput: 5 }), full), null);
 });
 
 test('a usage that does not tell its input has no known cost', () => {
@@ -70,7 +77,7 @@ test('an embedding has no output, and is charged for its input alone', () => {
 });
 
 test('tokens of a kind without price do not matter when there are none', () => {
-  const used = usage({ inputUncached: 1000, outputText: 0, audio: 0 });
+  const used = usage({ inputUncached: 1000, outputText: 0, audioOutput: 0 });
   assert.equal(costNano(used, price({ input: 1 })), 1_000_000);
 });
 

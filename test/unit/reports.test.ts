@@ -53,7 +53,8 @@ const someExchange = fc
         cacheWrite: count,
         outputText: count,
         reasoning: count,
-        audio: count,
+        audioInput: count,
+        audioOutput: count,
         providerCostNano: count,
       }),
       { nil: null },
@@ -65,6 +66,11 @@ const someExchange = fc
 function sum(exchanges: Exchange[], pick: (exchange: Exchange) => number | null | undefined): number | null {
   const known = exchanges.map(pick).filter((value) => typeof value === 'number');
   return known.length === 0 ? null : known.reduce((left, right) => left + right, 0);
+}
+
+function audioOf(usage: Exchange['usage']): number | null {
+  const { audioInput = null, audioOutput = null } = usage ?? {};
+  return audioInput === null && audioOutput === null ? null : (audioInput ?? 0) + (audioOutput ?? 0);
 }
 
 const known = (values: (number | null | undefined)[]): number | null => {
@@ -86,6 +92,8 @@ function expected(exchanges: Exchange[]) {
   );
   const compared = exchanges.filter((each) => each.costNano !== null && each.dearestCostNano !== null);
   const savings = sum(compared, (each) => (each.dearestCostNano ?? 0) - (each.costNano ?? 0));
+  const reported = exchanges.filter((each) => each.costNano !== null && each.usage?.providerCostNano != null);
+  const difference = sum(reported, (each) => (each.usage?.providerCostNano ?? 0) - (each.costNano ?? 0));
   const reads = sum(exchanges, (each) => each.usage?.cacheRead);
   const inputs = sum(exchanges, input);
   const speed = sum(streams, output);
@@ -100,9 +108,11 @@ function expected(exchanges: Exchange[]) {
     end_reasons: Object.fromEntries(reasons),
     cost_usd: cost === null ? null : cost / 1e9,
     cost_known: exchanges.filter((each) => each.costNano !== null).length,
+    cost_difference_usd: difference === null ? null : difference / 1e9,
+    cost_difference_known: reported.length,
     savings_usd: savings === null ? null : savings / 1e9,
     savings_known: compared.length,
-    audio_tokens: sum(exchanges, (each) => each.usage?.audio),
+    audio_tokens: sum(exchanges, (each) => audioOf(each.usage)),
     input_tokens: inputs,
     output_tokens: sum(exchanges, output),
     cache_hit_share: reads === null || !inputs ? null : reads / inputs,
@@ -361,6 +371,8 @@ test('nothing recorded is counted as nothing, and its rates and sums are unknown
     cost_usd: null,
     cost_known: 0,
     provider_cost_usd: null,
+    cost_difference_usd: null,
+    cost_difference_known: 0,
     savings_usd: null,
     savings_known: 0,
     bytes_in: null,

@@ -84,7 +84,8 @@ export function usage(input: number, output: number, cached = 0): Usage {
     cacheWrite: null,
     outputText: output,
     reasoning: null,
-    audio: null,
+    audioInput: null,
+    audioOutput: null,
     providerCostNano: null,
   };
 }

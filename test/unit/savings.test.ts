@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig } from '../../src/config.js';
-import { type Attempt, openExchange, skipAttempt } from '../../src/exchange.js';
+import { openExchange, skipAttempt } from '../../src/exchange.js';
 import { createRouter } from '../../src/routing/router.js';
 import { dearestCostNano } from '../../src/upstream/savings.js';
 
@@ -21,7 +21,14 @@ const router = createRouter(
     {},
   ),
 );
-const nothing = { cacheRead: null, cacheWrite: null, reasoning: null, audio: null, providerCostNano: null };
+const nothing = {
+  cacheRead: null,
+  cacheWrite: null,
+  reasoning: null,
+  audioInput: null,
+  audioOutput: null,
+  providerCostNano: null,
+};
 const usage = { ...nothing, inputUncached: 0, outputText: 1000 };
 
 function cost(
@@ -31,8 +38,8 @@ function cost(
 ) {
   const exchange = openExchange({ method: 'POST', endpoint: '/v1/chat/completions' });
   for (const [name, reason] of skipped) skipAttempt(exchange, 'lab', name, reason);
-  const attempts: Attempt[] = exchange.attempts;
-  return dearestCostNano({ usage, attempts, costNano: own }, router.resolve(model, null).targets);
+  const { attempts, startedAt } = exchange;
+  return dearestCostNano({ usage, attempts, costNano: own, startedAt }, router.resolve(model, null).targets);
 }
 
 test('the dearest target that could have answered is what the choice is measured by', () => {

@@ -145,7 +145,7 @@ test('a transcription stream tells its facts, and its text counts once', () => {
     ];
     const heard = facts(events.map(([event, data]) => [named ? event : null, data]));
     assert.deepEqual([heard.content, heard.terminated], [true, true]);
-    assert.deepEqual([heard.usage?.audio, heard.usage?.outputText], [14, 45]);
+    assert.deepEqual([heard.usage?.audioInput, heard.usage?.outputText], [14, 45]);
     assert.equal(heard.contentBytes, pieces.join('').length);
   }
 });

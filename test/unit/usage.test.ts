@@ -9,7 +9,8 @@ const NONE: Usage = {
   cacheWrite: null,
   outputText: null,
   reasoning: null,
-  audio: null,
+  audioInput: null,
+  audioOutput: null,
   providerCostNano: null,
 };
 
@@ -25,7 +26,10 @@ test('chat usage falls into disjoint buckets', () => {
     prompt_tokens_details: { cached_tokens: 40, audio_tokens: 10 },
     completion_tokens_details: { reasoning_tokens: 20, audio_tokens: 5, accepted_prediction_tokens: 0 },
   };
-  check({ usage }, { inputUncached: 50, cacheRead: 40, outputText: 35, reasoning: 20, audio: 15 });
+  check(
+    { usage },
+    { inputUncached: 50, cacheRead: 40, outputText: 35, reasoning: 20, audioInput: 10, audioOutput: 5 },
+  );
 });
 
 test('what is not reported is null, and a reported zero is zero', () => {
@@ -57,7 +61,7 @@ test('a transcription spells its details in the singular', () => {
     input_token_details: { text_tokens: 4, audio_tokens: 10 },
     output_tokens: 45,
   };
-  check({ type: 'transcript.text.done', usage }, { inputUncached: 4, audio: 10, outputText: 45 });
+  check({ type: 'transcript.text.done', usage }, { inputUncached: 4, audioInput: 10, outputText: 45 });
 });
 
 test('Groq reports below x_groq', () => {
@@ -142,4 +146,33 @@ test('no JSON makes it throw', () => {
   fc.assert(
     fc.property(fc.jsonValue(), (usage) => void readUsage({ usage, response: usage, x_groq: usage })),
   );
+});
+
+test('what a provider says the exchange cost is read wherever it stands', () => {
+  const cost = (fields: object) => readUsage({ usage: fields })?.providerCostNano ?? null;
+  assert.equal(cost({ cost: 0.00014 }), 140_000);
+  assert.equal(cost({ total_cost: 0.002 }), 2_000_000);
+  // Perplexity.
+  assert.equal(
+    cost({ cost: { input_tokens_cost: 0.001, request_cost: 0.005, total_cost: 0.006 } }),
+    6_000_000,
+  );
+  assert.equal(cost({ cost_details: { total_cost: 0.25 } }), 250_000_000);
+  // DeepInfra.
+  assert.equal(cost({ estimated_cost: 1e-9 }), 1);
+  // xAI: ten billionths of a dollar.
+  assert.equal(cost({ cost_in_usd_ticks: 12_345_670 }), 1_234_567);
+});
+
+test('with a key of one’s own OpenRouter’s cost is its fee, and the model’s provider charges the rest', () => {
+  const usage = { cost: 0.0005, cost_details: { upstream_inference_cost: 0.01 } };
+  check({ usage: { ...usage, is_byok: true } }, { providerCostNano: 10_500_000 });
+  check({ usage: { ...usage, is_byok: false } }, { providerCostNano: 500_000 });
+  check({ usage: { ...usage, cost_details: null, is_byok: true } }, { providerCostNano: 500_000 });
+});
+
+test('a cost that is no amount of money is not known', () => {
+  for (const cost of [-1, '0.1', null, Number.NaN, 1e300, [], {}, { total_cost: '1' }, { total_cost: -1 }]) {
+    assert.equal(readUsage({ usage: { cost } }), null, JSON.stringify(cost));
+  }
 });

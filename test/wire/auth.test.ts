@@ -80,11 +80,13 @@ test('an unauthorised body is not even parsed', async (t) => {
   assert.deepEqual(await codeOf(await post(chatUrl, '{"model": broken')), [401, 'invalid_api_key']);
 });
 
-test('a key for the models may not read the stats', async (t) => {
+test('a key for the models may not read what is not its own', async (t) => {
   const { gateway } = await setUp(t);
-  for (const path of ['/stats', '/stats/providers', '/exchanges', '/exchanges/x']) {
+  for (const path of ['/stats/availability', '/admin/keys', '/admin/budgets']) {
     const response = await fetch(gateway.url + path, { headers: bearer(WEB) });
     assert.deepEqual(await codeOf(response), [403, 'insufficient_permissions'], path);
+  }
+  for (const path of ['/stats', '/stats/providers', '/exchanges', '/exchanges/x']) {
     const allowed = await fetch(gateway.url + path, { headers: bearer(OPS) });
     assert.ok(allowed.status === 200 || path.endsWith('/x'), path);
     assert.equal((await fetch(gateway.url + path)).status, 401, path);

@@ -4,7 +4,8 @@ import { createSlidingCount, type SlidingCount } from './sliding-count.js';
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
-const DAY_MS = 24 * 60 * MINUTE_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
 
 /**
  * A request that was put on the wire early may be slow on its way and a later one fast, so the provider may see them
@@ -18,6 +19,8 @@ const windows: readonly { name: Window; unit: 'requests' | 'tokens'; lengthMs: n
   [
     { name: 'requestsPerMinute', unit: 'requests', lengthMs: MINUTE_MS, bucketMs: SECOND_MS },
     { name: 'tokensPerMinute', unit: 'tokens', lengthMs: MINUTE_MS, bucketMs: SECOND_MS },
+    { name: 'requestsPerHour', unit: 'requests', lengthMs: HOUR_MS, bucketMs: 30 * SECOND_MS },
+    { name: 'tokensPerHour', unit: 'tokens', lengthMs: HOUR_MS, bucketMs: 30 * SECOND_MS },
     { name: 'requestsPerDay', unit: 'requests', lengthMs: DAY_MS, bucketMs: 10 * MINUTE_MS },
     { name: 'tokensPerDay', unit: 'tokens', lengthMs: DAY_MS, bucketMs: 10 * MINUTE_MS },
   ];
@@ -27,6 +30,8 @@ export interface LimitUse {
   readonly name: keyof LimitsConfig;
   readonly limit: number;
   readonly used: number;
+  /** When all that is counted will be forgotten, epoch milliseconds; null while nothing is, or nothing ever will be. */
+  readonly resetAt: number | null;
 }
 
 /** What was counted within the windows, as pairs of a moment and an amount. */
@@ -38,6 +43,8 @@ export interface Meter {
   block(now: number, tokens: number): Block | null;
   /** Counts a request that is put on the wire. */
   count(now: number, tokens: number): void;
+  /** Takes back a request that was counted at `sentAt`, with its tokens. */
+  uncount(sentAt: number, tokens: number): void;
   /** Corrects the tokens of a request that was counted at `sentAt`. */
   correct(now: number, sentAt: number, counted: number, actual: number): void;
   uses(now: number): LimitUse[];
@@ -53,16 +60,16 @@ interface Limited {
 }
 
 /**
- * A meter for the traffic of one account. In any window never more is admitted than its limit: what is reserved counts
+ * A meter for the traffic of one account, or of one caller, for whom `transitMs` is 0: nothing lies between them. In any window never more is admitted than its limit: what is reserved counts
  * until it is settled or sent, what is sent counts for the window's length and up to a bucket and `TRANSIT_MS` longer.
- * Memory is 0.5 kB for a limit per minute and 1.2 kB for one per day.
+ * Memory is 0.5 kB for a limit per minute, 1 kB for one per hour and 1.2 kB for one per day.
  */
-export function createMeter(limits: LimitsConfig, traffic: Traffic): Meter {
+export function createMeter(limits: LimitsConfig, traffic: Traffic, transitMs = TRANSIT_MS): Meter {
   const { concurrency } = limits;
   const limited: Limited[] = windows.flatMap(({ name, unit, lengthMs, bucketMs }) => {
     const limit = limits[name];
     if (limit === null) return [];
-    return [{ name, unit, limit, counted: createSlidingCount(lengthMs + TRANSIT_MS, bucketMs) }];
+    return [{ name, unit, limit, counted: createSlidingCount(lengthMs + transitMs, bucketMs) }];
   });
 
   const unsent = (unit: Limited['unit']) =>
@@ -88,6 +95,9 @@ export function createMeter(limits: LimitsConfig, traffic: Traffic): Meter {
     count(now, tokens) {
       for (const { unit, counted } of limited) counted.add(now, unit === 'requests' ? 1 : tokens);
     },
+    uncount(sentAt, tokens) {
+      for (const { unit, counted } of limited) counted.subtract(sentAt, unit === 'requests' ? 1 : tokens);
+    },
     correct(now, sentAt, before, actual) {
       for (const { unit, counted } of limited) {
         if (unit === 'requests') continue;
@@ -97,13 +107,13 @@ export function createMeter(limits: LimitsConfig, traffic: Traffic): Meter {
       }
     },
     uses(now) {
-      const uses: LimitUse[] = limited.map(({ name, unit, limit, counted }) => ({
-        name,
-        limit,
-        used: counted.total(now) + unsent(unit),
-      }));
+      const uses = limited.map(({ name, unit, limit, counted }): LimitUse => {
+        const total = counted.total(now);
+        const resetAt = total > 0 ? counted.forgottenAt(now, total) : null;
+        return { name, limit, used: total + unsent(unit), resetAt };
+      });
       if (concurrency === null) return uses;
-      return [...uses, { name: 'concurrency', limit: concurrency, used: traffic.inFlight }];
+      return [...uses, { name: 'concurrency', limit: concurrency, used: traffic.inFlight, resetAt: null }];
     },
     save(now) {
       const saved: CountedWindows = {};

@@ -30,6 +30,8 @@ const SavedScope = Type.Object({
   windows: Type.Object({
     requestsPerMinute: Counted,
     tokensPerMinute: Counted,
+    requestsPerHour: Counted,
+    tokensPerHour: Counted,
     requestsPerDay: Counted,
     tokensPerDay: Counted,
   }),

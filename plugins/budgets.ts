@@ -1,0 +1,79 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import type { BudgetState, Subject } from '../src/budgets/alert.js';
+import { type Budgets, createBudgets } from '../src/budgets/budgets.js';
+import { usd } from '../src/budgets/error.js';
+import { createWebhook } from '../src/budgets/webhook.js';
+import type { Config } from '../src/config.js';
+import type { Exchange } from '../src/exchange.js';
+import '../src/types.js';
+
+/** Options of the budgets plugin; a parsed `Config` fits. */
+export type BudgetsOptions = Pick<Config, 'routes' | 'webhook'>;
+
+/**
+ * Decorates `app.gatewayBudgets`, and tells callers that have a budget what is left of it: `x-gateway-budget-remaining`
+ * in USD, and `x-gateway-budget-reset`, when it begins anew.
+ */
+async function budgetsPlugin(app: FastifyInstance, { routes, webhook }: BudgetsOptions): Promise<void> {
+  const { gatewayLedger: ledger, gatewayKeys: keys } = app;
+  const orders =
+    webhook === null ? null : createWebhook(webhook, (order) => ledger.run('alerts', order), app.log);
+  const budgets = createBudgets({
+    ledger,
+    logger: app.log,
+    budgetOf: ({ kind, name }) => (kind === 'key' ? keys.named(name) : routes[name])?.budget ?? null,
+    subjects: () => [
+      ...keys.callers().map(({ name }): Subject => ({ kind: 'key', name: name ?? '' })),
+      ...Object.keys(routes).map((name): Subject => ({ kind: 'route', name })),
+    ],
+    onAlert: (alert) => orders?.raise(alert),
+  });
+  app.decorate('gatewayBudgets', budgets);
+  app.addHook('onSend', (request, reply, payload, done) => {
+    if (request.exchange !== null)
+      reply.headers(headersOf(request, budgets, Number(reply.getHeader('retry-after'))));
+    done(null, payload);
+  });
+  const stop = ledger.watch(() => void budgets.refresh());
+  app.addHook('onReady', async () => {
+    await budgets.list().catch((error) => app.log.warn({ err: error }, 'the budgets cannot be read'));
+  });
+  app.addHook('onClose', async () => {
+    stop();
+    await orders?.close();
+  });
+}
+
+/** About the budget of which the least is left. */
+function headersOf(
+  { exchange }: FastifyRequest,
+  budgets: Budgets,
+  retryAfter: number,
+): Record<string, string> {
+  if (exchange === null) return {};
+  const [tightest] = budgets.states(exchange).sort((one, other) => leftOf(one) - leftOf(other));
+  if (tightest === undefined) return {};
+  const { end } = tightest.period;
+  return {
+    'x-gateway-budget-remaining': usd(leftOf(tightest)),
+    ...(end !== null && { 'x-gateway-budget-reset': new Date(end).toISOString() }),
+    ...(isVain(exchange, retryAfter) && { 'x-should-retry': 'false' }),
+  };
+}
+
+/** Whether to ask again within the minute is vain. OpenAI's own clients would, unless they are told. */
+function isVain({ errorCode }: Exchange, retryAfter: number): boolean {
+  return errorCode === 'budget_exceeded' && !(retryAfter <= 60);
+}
+
+/** Nano-USD; below 0 when a soft budget was passed. */
+function leftOf({ budget, spent, reserved }: BudgetState): number {
+  return budget.nano - spent - reserved;
+}
+
+export default fp(budgetsPlugin, {
+  fastify: '5.x',
+  name: 'gateway-budgets',
+  decorators: { fastify: ['gatewayLedger', 'gatewayKeys'], request: ['exchange'] },
+});

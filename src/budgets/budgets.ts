@@ -1,0 +1,181 @@
+import type { BudgetConfig } from '../config.js';
+import type { Alert } from '../db/alerts.js';
+import type { Ledger, LedgerLogger } from '../db/ledger.js';
+import type { Exchange } from '../exchange.js';
+import { cancelledError } from '../upstream/final.js';
+import { type Account, createAccounts } from './accounts.js';
+import { type BudgetState, createAlarm, type Subject } from './alert.js';
+import { exceeded, isUsedUp, unreadable } from './error.js';
+import { periodOf } from './period.js';
+import { chargeOf, freeOfCharge, type Quote } from './quote.js';
+import type { Hold } from './tab.js';
+
+/** What keys and routes may spend, and have spent. */
+export interface Budgets {
+  /** Whether the exchange's key or route has a budget: `hard` when one of them is. */
+  appliesTo(exchange: Exchange): BudgetConfig['kind'] | null;
+  /**
+   * Sets aside what the exchange may cost, in all of its budgets or in none. Rejects with a `GatewayError` 429 when a
+   * hard one has not enough left, and 503 when nobody knows what was spent.
+   */
+  admit(exchange: Exchange, quote: Quote): Promise<void>;
+  /** The exchange is over: its cost, which may be written into it here, takes the place of what was set aside. */
+  settle(exchange: Exchange): void;
+  /** The budgets of an exchange, as they will stand when it has cost what is known of its cost by now. */
+  states(exchange: Exchange): BudgetState[];
+  /** Every budget there is. Rejects with `LLM_GATEWAY_LEDGER_UNAVAILABLE`. */
+  list(): Promise<BudgetState[]>;
+  /** Takes over what other processes have spent. Never rejects. */
+  refresh(): Promise<void>;
+}
+
+export interface BudgetsOptions {
+  /** The budget of a key or a route as it is now; null for none. */
+  budgetOf(subject: Subject): BudgetConfig | null;
+  /** All that may have one. */
+  subjects(): Subject[];
+  readonly ledger: Pick<Ledger, 'flush' | 'health' | 'run'>;
+  readonly logger: Pick<LedgerLogger, 'warn'>;
+  /** Is told, once for each state, that a threshold was reached; after a restart perhaps again. */
+  onAlert(alert: Alert): void;
+  /** Epoch milliseconds. */
+  readonly now?: () => number;
+}
+
+/** One budget that an exchange is charged to. */
+interface Claim {
+  readonly subject: Subject;
+  readonly budget: BudgetConfig;
+  readonly account: Account;
+}
+
+interface Held {
+  readonly quote: Quote;
+  readonly holds: ReadonlyMap<Account, Hold>;
+}
+
+const nothingHeld: Held = { quote: freeOfCharge, holds: new Map() };
+
+/**
+ * Accounts in memory over the records of the ledger: what was spent is the sum of the records when the process starts,
+ * and what it has settled since. Nothing that is set aside outlives the process.
+ */
+export function createBudgets(options: BudgetsOptions): Budgets {
+  const { budgetOf, ledger, logger, now = Date.now } = options;
+  const bootedAt = now();
+  const accounts = createAccounts(ledger);
+  const alarm = createAlarm(options.onAlert);
+  const held = new WeakMap<Exchange, Held>();
+  const over = new WeakSet<Exchange>();
+
+  function claimsOf({ key, route, startedAt }: Exchange): Claim[] {
+    const subjects: Subject[] = [];
+    if (key !== null) subjects.push({ kind: 'key', name: key });
+    if (route !== null) subjects.push({ kind: 'route', name: route });
+    return subjects.flatMap((subject) => claimOf(subject, startedAt));
+  }
+
+  function claimOf(subject: Subject, at: number): Claim[] {
+    const budget = budgetOf(subject);
+    return budget === null ? [] : [{ subject, budget, account: accounts.open(subject, budget.per, at) }];
+  }
+
+  function stateOf({ subject, budget, account }: Claim): BudgetState {
+    const { spent, reserved } = account.tab;
+    return { ...subject, budget, period: periodOf(budget.per, account.start), spent, reserved };
+  }
+
+  async function load(claim: Claim): Promise<void> {
+    await accounts.load(claim.account);
+    alarm.look(claim.account, stateOf(claim));
+  }
+
+  /** What was spent before is read once for each period, by whoever needs it first. */
+  async function ready(claim: Claim): Promise<void> {
+    const { account, budget } = claim;
+    if (account.loaded) return;
+    try {
+      await load(claim);
+    } catch (error) {
+      complain(claim.subject, error);
+      // In a period that began under the eyes of this process it is known without the records.
+      if (budget.kind === 'hard' && account.start < bootedAt) throw unreadable();
+    }
+  }
+
+  function complain(subject: Subject, error: unknown): void {
+    logger.warn({ ...subject, error: String(error) }, 'what was spent of a budget cannot be read');
+  }
+
+  /** In one breath, so that no two exchanges see the same money. */
+  function reserve(claims: readonly Claim[], amount: number): ReadonlyMap<Account, Hold> {
+    const holds = new Map<Account, Hold>();
+    for (const claim of claims) {
+      const { account, budget } = claim;
+      const hold = account.tab.reserve(amount, budget.kind === 'hard' ? budget.nano : Infinity);
+      if (hold === null) {
+        for (const taken of holds.values()) taken.settle(0);
+        const state = stateOf(claim);
+        if (isUsedUp(state, amount)) alarm.refused(account, state, amount);
+        throw exceeded(state, amount, now());
+      }
+      holds.set(account, hold);
+    }
+    return holds;
+  }
+
+  return {
+    appliesTo(exchange) {
+      const kinds = claimsOf(exchange).map(({ budget }) => budget.kind);
+      return kinds.includes('hard') ? 'hard' : (kinds[0] ?? null);
+    },
+    async admit(exchange, quote) {
+      const claims = claimsOf(exchange);
+      for (const claim of claims) await ready(claim);
+      // Nobody would give back what is set aside for an exchange that was over meanwhile.
+      if (exchange.cancelled !== null || over.has(exchange)) throw cancelledError(exchange);
+      held.set(exchange, { quote, holds: reserve(claims, quote.most) });
+    },
+    settle(exchange) {
+      over.add(exchange);
+      const { quote, holds } = held.get(exchange) ?? nothingHeld;
+      const cost = chargeOf(exchange, quote);
+      for (const hold of holds.values()) hold.settle(cost);
+      for (const claim of claimsOf(exchange)) {
+        // A budget that came while the exchange was under way.
+        if (!holds.has(claim.account)) claim.account.tab.add(cost);
+        alarm.look(claim.account, stateOf(claim));
+      }
+    },
+    states(exchange) {
+      const { holds } = held.get(exchange) ?? nothingHeld;
+      return claimsOf(exchange).map((claim) => {
+        const state = stateOf(claim);
+        const hold = holds.get(claim.account);
+        if (hold === undefined || hold.isSettled || exchange.costNano === null) return state;
+        return {
+          ...state,
+          spent: state.spent + exchange.costNano,
+          reserved: state.reserved - hold.amount,
+        };
+      });
+    },
+    async list() {
+      const claims = options.subjects().flatMap((subject) => claimOf(subject, now()));
+      for (const claim of claims) if (!claim.account.loaded) await load(claim);
+      return claims.map(stateOf);
+    },
+    async refresh() {
+      for (const account of accounts.all()) {
+        const budget = budgetOf(account.subject);
+        if (budget?.per !== account.per) continue;
+        try {
+          await load({ subject: account.subject, budget, account });
+        } catch (error) {
+          complain(account.subject, error);
+          return;
+        }
+      }
+    },
+  };
+}

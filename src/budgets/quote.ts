@@ -1,0 +1,58 @@
+import type { Exchange } from '../exchange.js';
+import { isLasting } from '../routing/choose.js';
+import type { RequestFacts } from '../routing/facts.js';
+import type { Router } from '../routing/router.js';
+import type { Entry } from '../routing/table.js';
+import { type WorstCase, worstCase } from '../routing/worst-case.js';
+
+/** What a request may come to cost. */
+export interface Quote {
+  /** At the dearest of the targets that may answer it, integer nano-USD; 0 when none has a price. */
+  readonly most: number;
+  /** At one of them; null when its price is not known. */
+  of(provider: string, model: string): WorstCase | null;
+}
+
+/** Nothing, for what costs nothing. */
+export const freeOfCharge: Quote = { most: 0, of: () => null };
+
+/** Asks the routing which targets may answer, now or when they are free again. Changes nothing. */
+export function quote(
+  router: Pick<Router, 'plan' | 'learned'>,
+  entry: Entry,
+  facts: RequestFacts,
+  now: number,
+): Quote {
+  const plan = router.plan(entry, facts, now);
+  const later = plan.skips.filter(({ reason }) => !isLasting(reason)).map(({ target }) => target);
+  const known = new Map<string, WorstCase>();
+  let most = 0;
+  for (const target of [...plan.candidates, ...later]) {
+    const worst = worstCase(target, facts, router.learned.amounts.input(target.id).scale);
+    if (worst === null) continue;
+    known.set(target.id, worst);
+    most = Math.max(most, worst.whole);
+  }
+  return { most, of: (provider, model) => known.get(`${provider}/${model}`) ?? null };
+}
+
+/**
+ * What an exchange cost, integer nano-USD. One whose usage nobody knows is not free: it costs what was set aside for it
+ * when there is an answer, and its question when its client left before. The record then says `assumed`.
+ */
+export function chargeOf(exchange: Exchange, { of }: Quote): number {
+  if (exchange.costNano !== null) return exchange.costNano;
+  const sent = exchange.attempts.findLast(
+    ({ provider, model, decision }) =>
+      decision === 'sent' && provider === exchange.provider && model === exchange.model,
+  );
+  const worst = sent === undefined ? null : of(sent.provider, sent.model);
+  if (sent === undefined || worst === null) return 0;
+  const answered = exchange.commitUs !== null && (exchange.upstreamStatus ?? 500) < 400;
+  const left = exchange.outcome === 'aborted' && sent.status === null;
+  if (!answered && !left) return 0;
+  exchange.costNano = answered ? worst.whole : worst.question;
+  exchange.priceSource = 'assumed';
+  sent.costNano = exchange.costNano;
+  return exchange.costNano;
+}

@@ -1,0 +1,162 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { KeyTermsOptions } from '../config/schema.js';
+import type { Config } from '../config.js';
+import type { KeyChange, KeyResult } from '../db/keys.js';
+import type { Ledger, LedgerLogger } from '../db/ledger.js';
+import type { Caller } from '../exchange.js';
+import { createKeyring } from '../keyring.js';
+import { fingerprint, hashKey, newSecret, secretId } from './secret.js';
+import { type Refusal, readKeys, type StoredKey, type StoredKeys } from './table.js';
+
+/** The API keys: those of the configuration, and those that were created at run time. */
+export interface Keys {
+  /** Whether callers need no key: there has never been one. A revoked key is one, and so may be what cannot be read. */
+  readonly none: boolean;
+  /** The caller a key belongs to, or why it is not let in; `now` is epoch milliseconds. Touches no database. */
+  find(presented: string, now: number): Caller | Refusal;
+  /** The caller of that name, as far as it is known. */
+  named(name: string): Caller | null;
+  /** Every caller that may be let in. */
+  callers(): Caller[];
+  /** By its id or its name; null for none, and for keys of the configuration. */
+  stored(reference: string): StoredKey | null;
+  list(): readonly StoredKey[];
+  /**
+   * These take effect at once. `key` is what clients send: it cannot be told again. They reject with
+   * `LLM_GATEWAY_LEDGER_UNAVAILABLE` when it is not known that the change took effect, and with `_OFF` without a database.
+   */
+  create(name: string, terms: KeyTermsOptions, by: string | null): Promise<Changed & { key: string }>;
+  update(name: string, terms: KeyTermsOptions): Promise<Changed>;
+  revoke(name: string): Promise<Changed>;
+  /** Its predecessor works for `graceMs` milliseconds more. */
+  rotate(name: string, graceMs: number): Promise<Changed & { key: string }>;
+  /** Reads the database again. What cannot be read stays as it was; never rejects. */
+  refresh(): Promise<void>;
+}
+
+/** What came of a change. */
+export interface Changed {
+  readonly result: KeyResult;
+}
+
+export interface KeysOptions {
+  readonly config: Pick<Config, 'keys' | 'keySecret'>;
+  /** Null: only the keys of the configuration. */
+  readonly ledger: Pick<Ledger, 'run'> | null;
+  readonly logger: Pick<LedgerLogger, 'warn' | 'error'>;
+}
+
+/** Keeps the keys of the database in memory, so that its failures turn nobody away. `refresh` before the first use. */
+export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
+  const ring = createKeyring(config.keys);
+  const configured = new Map(ring.entries.map(({ caller, terms }) => [terms.name, caller]));
+  let stored: StoredKeys | null = null;
+  /** Of a database that was deleted or replaced under a running gateway. */
+  let lost: StoredKeys | null = null;
+  let warned = 0;
+
+  async function read(): Promise<void> {
+    if (ledger === null) return;
+    const next = readKeys(await ledger.run('keys', null), config.keySecret);
+    if (stored !== null && stored.database !== next.database) {
+      lost = stored;
+      logger.error(
+        { keys: lost.keys.length },
+        'the database was replaced: the API keys that were known still work until the next start',
+      );
+    }
+    stored = next;
+    if (stored.foreign > 0 && stored.foreign !== warned) {
+      logger.warn(
+        { keys: stored.foreign },
+        'API keys in the database were made with another keySecret: they do not work',
+      );
+    }
+    warned = stored.foreign;
+  }
+
+  async function change(what: KeyChange): Promise<Changed> {
+    if (ledger === null) throw new Error('There is no database to keep keys in.');
+    const result = await ledger.run('changeKey', what);
+    await read();
+    return { result };
+  }
+
+  async function refresh(): Promise<void> {
+    try {
+      await read();
+    } catch (error) {
+      logger.error({ error: String(error) }, 'the API keys cannot be read: those that were known still work');
+    }
+  }
+
+  /** Only what has the form of a stored key may be one that was not read. */
+  function findStored(presented: string, now: number): Caller | Refusal {
+    if (ledger === null) return 'unknown';
+    if (stored === null) return secretId(presented) === null ? 'unknown' : 'unread';
+    const found = stored.find(presented, now);
+    return found === 'unknown' && lost !== null ? lost.find(presented, now) : found;
+  }
+
+  async function secretToHash(): Promise<string | Uint8Array> {
+    if (stored === null) await read();
+    if (stored === null) throw new Error('There is no database to keep keys in.');
+    return stored.secret;
+  }
+
+  async function sealed(at: number) {
+    const secret = await secretToHash();
+    const { id, key } = newSecret();
+    const row = {
+      id,
+      hash: hashKey(secret, key),
+      sealedBy: fingerprint(secret),
+      createdAt: at,
+      endsAt: null,
+    };
+    return { key, row };
+  }
+
+  return {
+    get none() {
+      if (ring.entries.length > 0) return false;
+      return ledger === null || (stored?.keys.length === 0 && lost === null);
+    },
+    find(presented, now) {
+      const own = ring.find(presented);
+      const other = findStored(presented, now);
+      if (own === null) return other;
+      const { expiresAt } = own.terms;
+      return expiresAt !== null && expiresAt <= now ? 'expired' : own.caller;
+    },
+    named(name) {
+      const kept = stored?.byName.get(name) ?? lost?.byName.get(name);
+      return configured.get(name) ?? kept?.caller ?? null;
+    },
+    callers() {
+      const usable = stored?.keys.filter(({ revokedAt }) => revokedAt === null) ?? [];
+      return [...ring.entries, ...usable].map(({ caller }) => caller);
+    },
+    stored: (reference) =>
+      stored?.keys.find(({ id }) => id === reference) ?? stored?.byName.get(reference) ?? null,
+    list: () => stored?.keys ?? [],
+    async create(name, terms, createdBy) {
+      if (configured.has(name)) return { result: 'taken', key: '' };
+      const createdAt = Date.now();
+      const { key, row } = await sealed(createdAt);
+      const id = uuidv7();
+      const record = { id, name, terms: JSON.stringify(terms), createdAt, createdBy, revokedAt: null };
+      const changed = await change({ kind: 'create', key: record, secret: { ...row, keyId: id } });
+      return { ...changed, key };
+    },
+    update: (name, terms) => change({ kind: 'update', name, terms: JSON.stringify(terms) }),
+    revoke: (name) => change({ kind: 'revoke', name, at: Date.now() }),
+    async rotate(name, graceMs) {
+      const at = Date.now();
+      const { key, row } = await sealed(at);
+      const changed = await change({ kind: 'rotate', name, secret: row, endsAt: at + graceMs });
+      return { ...changed, key };
+    },
+    refresh,
+  };
+}

@@ -1,0 +1,99 @@
+import { timingSafeEqual } from 'node:crypto';
+import Value from 'typebox/value';
+import { completeTerms } from '../config/keys.js';
+import { type KeyTermsOptions, KeyTermsSchema } from '../config/schema.js';
+import type { KeyTerms } from '../config.js';
+import type { KeyTable, SecretRow } from '../db/keys.js';
+import type { Caller } from '../exchange.js';
+import { callerOf } from './caller.js';
+import { fingerprint, hashKey, secretId } from './secret.js';
+
+/** A key that was created at run time, without what its clients send. Instants are epoch milliseconds. */
+export interface StoredKey {
+  readonly id: string;
+  readonly name: string;
+  readonly terms: KeyTerms;
+  /** The terms as they are stored, to be changed. */
+  readonly options: KeyTermsOptions;
+  readonly createdAt: number;
+  readonly createdBy: string | null;
+  readonly revokedAt: number | null;
+  /** The readable part of what clients send now; null when it has none. */
+  readonly secretId: string | null;
+  /** Until when its predecessor works; null: there is none. */
+  readonly previousUntil: number | null;
+  readonly caller: Caller;
+}
+
+/** Why a key is not let in. */
+export type Refusal = 'unknown' | 'revoked' | 'expired' | 'replaced' | 'unread';
+
+/** The keys of a database, in memory. */
+export interface StoredKeys {
+  readonly keys: readonly StoredKey[];
+  readonly byName: ReadonlyMap<string, StoredKey>;
+  /** Tells one database from another. */
+  readonly database: string;
+  /** What new keys are hashed with. */
+  readonly secret: string | Uint8Array;
+  /** Secrets that were hashed with another secret than this: they match nothing. */
+  readonly foreign: number;
+  find(presented: string, now: number): Caller | Refusal;
+}
+
+const NOBODY = Buffer.alloc(32);
+
+/** Reads what the database holds. Throws when it is not what this program has written. */
+export function readKeys(table: KeyTable, keySecret: string | null): StoredKeys {
+  const secret = keySecret ?? table.secret;
+  const sealedBy = fingerprint(secret);
+  const secrets = table.secrets.map((row) => ({ ...row, hash: Buffer.from(row.hash) }));
+  const byId = new Map(secrets.filter((row) => row.sealedBy === sealedBy).map((row) => [row.id, row]));
+  const keys = table.keys.map(({ terms, ...row }): StoredKey => {
+    const options = parseTerms(row.name, terms);
+    const complete = completeTerms(options);
+    const own = table.secrets.filter(({ keyId }) => keyId === row.id);
+    return {
+      ...row,
+      options,
+      terms: complete,
+      caller: callerOf(row.name, complete),
+      secretId: own.find(({ endsAt }) => endsAt === null)?.id ?? null,
+      previousUntil: latestEnd(own),
+    };
+  });
+  const owners = new Map(keys.map((key) => [key.id, key]));
+
+  return {
+    keys,
+    byName: new Map(keys.map((key) => [key.name, key])),
+    database: fingerprint(table.secret),
+    secret,
+    foreign: secrets.length - byId.size,
+    find(presented, now) {
+      const id = secretId(presented);
+      const row = id === null ? undefined : byId.get(id);
+      // Who guesses ids learns nothing from the time it takes: they are no secrets, but this costs little.
+      const isRight = timingSafeEqual(row?.hash ?? NOBODY, hashKey(secret, presented));
+      const key = row === undefined || !isRight ? undefined : owners.get(row.keyId);
+      if (row === undefined || key === undefined) return 'unknown';
+      if (key.revokedAt !== null) return 'revoked';
+      if (row.endsAt !== null && row.endsAt <= now) return 'replaced';
+      if (key.terms.expiresAt !== null && key.terms.expiresAt <= now) return 'expired';
+      return key.caller;
+    },
+  };
+}
+
+function latestEnd(secrets: readonly SecretRow[]): number | null {
+  return secrets.reduce<number | null>(
+    (latest, { endsAt }) => (endsAt === null ? latest : Math.max(latest ?? 0, endsAt)),
+    null,
+  );
+}
+
+function parseTerms(name: string, text: string): KeyTermsOptions {
+  const terms: unknown = JSON.parse(text);
+  if (Value.Check(KeyTermsSchema, terms)) return terms;
+  throw new Error(`The terms of the key ${JSON.stringify(name)} in the database are not valid.`);
+}
