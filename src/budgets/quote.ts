@@ -28,7 +28,7 @@ export function quote(
   const known = new Map<string, WorstCase>();
   let most = 0;
   for (const target of [...plan.candidates, ...later]) {
-    const worst = worstCase(target, facts, router.learned.amounts.input(target.id).scale);
+    const worst = worstCase(target, facts, now, router.learned.amounts.input(target.id).scale);
     if (worst === null) continue;
     known.set(target.id, worst);
     most = Math.max(most, worst.whole);
