@@ -60,7 +60,7 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
       body: outgoing(request, body),
       streaming,
       addStreamUsage: streaming && endpoint.streamUsage && !wantsStreamUsage(body),
-      estimate: (outputBytes) => estimateUsage(endpoint.path, body, outputBytes),
+      estimate: (outputBytes) => (isLeftToRun(body) ? null : estimateUsage(endpoint.path, body, outputBytes)),
     });
   }
 
@@ -182,6 +182,11 @@ function refuseOtherModels(body: RoutedBody): void {
   if (other === undefined) return;
   const message = `Write \`model\` instead of ${JSON.stringify(other)}.`;
   throw new GatewayError('invalid_request_error', message, { param: other });
+}
+
+/** The provider works on when nobody listens: what has come of the answer says nothing about what it costs. */
+function isLeftToRun({ background }: RoutedBody & { background?: unknown }): boolean {
+  return background === true;
 }
 
 function outgoing({ gatewayBody, gatewayUpload }: FastifyRequest, { model }: RoutedBody): Outgoing {

@@ -64,8 +64,7 @@ export function requestFacts({
     keyPolicy,
     pricedOnly,
     streaming: body.stream === true,
-    maxOutputTokens:
-      count(body.max_completion_tokens) ?? count(body.max_tokens) ?? count(body.max_output_tokens),
+    maxOutputTokens: longestAsked(request.endpoint, body),
     choices: choicesOf(body),
     get inputTokens() {
       return content().inputTokens;
@@ -78,6 +77,15 @@ export function requestFacts({
       return complexity;
     },
   };
+}
+
+/** Which of two names a server goes by it alone knows, so the larger number counts; a name of another endpoint does not. */
+function longestAsked(endpoint: string, body: Record<string, unknown>): number | null {
+  const names = endpoint.startsWith('responses')
+    ? ['max_output_tokens']
+    : ['max_completion_tokens', 'max_tokens'];
+  const asked = names.flatMap((name) => count(body[name]) ?? []);
+  return asked.length === 0 ? null : Math.max(...asked);
 }
 
 /** `best_of` answers are generated, and billed, of which `n` are shown; each prompt of a list has its own. */

@@ -61,6 +61,11 @@ test('tokens are taken at their dearest, and no fewer than were estimated', () =
   assert.equal(of('fee', asked)?.question, tokens * NANO_IN + 500_000_000);
 });
 
+test('what counts tokens, or reads them only, has no answer to pay for', () => {
+  for (const endpoint of ['embeddings', 'moderations', 'responses/input_tokens'])
+    assert.equal(of('plain', facts('Hello', { endpoint }))?.whole, tokens * NANO_IN);
+});
+
 test('without a price of all that matters nothing can be promised', () => {
   assert.deepEqual([of('unpriced'), of('half-known')], [null, null]);
   assert.equal(of('half-known', facts('Hello', { endpoint: 'embeddings' }))?.whole, tokens * 1000);
