@@ -29,6 +29,8 @@ interface Limited {
  */
 async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promise<void> {
   const store = options.limitStore ?? createMemoryLimits();
+  const keys = app.hasDecorator('gatewayKeys') ? app.gatewayKeys : null;
+  const permits = new WeakMap<Exchange, LimitPermit>();
 
   app.addHook('onRequest', (request, reply, done) => {
     const limited = limitedBy(request);
@@ -42,14 +44,29 @@ async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promi
   app.addHook('onSend', (request, reply, payload, done) => {
     const limited = limitedBy(request);
     if (limited === null) return done(null, payload);
-    ask(
-      () => store.standings(limited.key, limited.limits, Date.now()),
-      (standings) => {
-        if (standings !== null) reply.headers(limitHeaders(standings));
-        done(null, payload);
-      },
-    );
+    const { key, limits } = limited;
+    const tell = () =>
+      ask(
+        () => store.standings(key, limits, Date.now()),
+        (standings) => {
+          if (standings !== null) reply.headers(limitHeaders(standings));
+          done(null, payload);
+        },
+      );
+    const givenBack = giveBack(limited.exchange);
+    if (givenBack === null) tell();
+    else void givenBack.then(tell);
   });
+
+  /** What a budget refuses has taken nothing of the limits either. */
+  function giveBack(exchange: Exchange): Promise<void> | null {
+    const permit = exchange.endReason === 'budget_exhausted' ? permits.get(exchange) : undefined;
+    if (permit === undefined) return null;
+    return ask(
+      () => permit.refuse(Date.now()),
+      () => {},
+    );
+  }
 
   /** Holds what was taken until the exchange is over, or says why nothing was. */
   function enter(
@@ -60,6 +77,7 @@ async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promi
     if ('limit' in found) return refusal(found, limited, reply, 0);
     const permit = found;
     const { exchange } = limited;
+    permits.set(exchange, permit);
     let pending: Promise<void> | null = null;
 
     function settle(): void {
@@ -86,6 +104,17 @@ async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promi
     if (exchange.totalUs !== null) settle();
     else whenSettled(exchange, () => void (pending === null ? settle() : pending.then(settle)));
     return undefined;
+  }
+
+  /**
+   * By the terms that the key has now: all its exchanges go by the same ones, also those that came before a change.
+   * Anonymous callers have no limits, and what leaves no record does not count.
+   */
+  function limitedBy({ exchange }: FastifyRequest): Limited | null {
+    const caller = exchange?.caller ?? null;
+    if (exchange === null || caller === null || caller.name === null) return null;
+    const { limits } = keys?.named(caller.name) ?? caller;
+    return limits === null ? null : { exchange, key: caller.name, limits };
   }
 
   /**
@@ -117,13 +146,6 @@ function refusal(refused: Refusal, { key }: Limited, reply: FastifyReply, tokens
   // What OpenAI's own clients look at before they try again.
   if (refused.retryAfterMs === null) reply.header('x-should-retry', 'false');
   return limitError(key, refused, tokens);
-}
-
-/** Anonymous callers have no limits, and what leaves no record does not count. */
-function limitedBy({ exchange }: FastifyRequest): Limited | null {
-  const caller = exchange?.caller ?? null;
-  if (exchange === null || caller === null || caller.name === null || caller.limits === null) return null;
-  return { exchange, key: caller.name, limits: caller.limits };
 }
 
 export default fp(limitsPlugin, {

@@ -19,6 +19,7 @@ function remote(): LimitStore {
       if ('limit' in found) return found;
       return {
         reserveTokens: (at, tokens) => later(found.reserveTokens(at, tokens)),
+        refuse: (at) => later(found.refuse(at)),
         settle: (at, tokens) => later(found.settle(at, tokens)),
       };
     },
@@ -48,7 +49,7 @@ test('a store that fails harms nobody', async (t) => {
     });
     for (let count = 0; count < 3; count++) assert.equal((await gateway.ask()).status, 200);
     const later = await startLimited(t, { requestsPerMinute: 1 }, json(), {
-      limitStore: { admit: () => ({ reserveTokens: fail, settle: fail }), standings: fail },
+      limitStore: { admit: () => ({ reserveTokens: fail, refuse: fail, settle: fail }), standings: fail },
     });
     assert.equal((await later.ask()).status, 200);
   }
