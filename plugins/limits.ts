@@ -142,9 +142,13 @@ async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promi
   }
 }
 
+/** As long as a window of a minute may take, which is forgotten up to a second late. */
+const PATIENCE_MS = 61_000;
+
 function refusal(refused: Refusal, { key }: Limited, reply: FastifyReply, tokens: number): GatewayError {
-  // What OpenAI's own clients look at before they try again.
-  if (refused.retryAfterMs === null) reply.header('x-should-retry', 'false');
+  // OpenAI's own clients look at this before they try again: some would sleep for hours, others try at once.
+  const isVain = refused.retryAfterMs === null || refused.retryAfterMs > PATIENCE_MS;
+  if (isVain) reply.header('x-should-retry', 'false');
   return limitError(key, refused, tokens);
 }
 

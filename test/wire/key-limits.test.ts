@@ -273,6 +273,18 @@ test('the official client waits as long as retry-after says, and then succeeds',
   assert.ok(again - refused >= 1000, `${again - refused} ms`);
 });
 
+test('the official client neither sleeps for hours nor repeats what only another day allows', async (t) => {
+  const { gateway, ask } = await startLimited(t, { requestsPerDay: 1 });
+  await (await ask()).arrayBuffer();
+  const client = new OpenAI({ apiKey: KEY, baseURL: `${gateway.url}/v1`, maxRetries: 3 });
+  const messages = [{ role: 'user' as const, content: 'Hi' }];
+  await assert.rejects(
+    client.chat.completions.create({ model: chat.model, messages }, { signal: AbortSignal.timeout(20_000) }),
+    (error) => error instanceof OpenAI.RateLimitError && Number(error.headers.get('retry-after')) > 80_000,
+  );
+  assert.equal((await gateway.exchanges(2)).length, 2);
+});
+
 test('the official client does not repeat what can never fit', async (t) => {
   const { gateway } = await startLimited(t, { tokensPerMinute: 50 });
   const client = new OpenAI({ apiKey: KEY, baseURL: `${gateway.url}/v1`, maxRetries: 3 });
