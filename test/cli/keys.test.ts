@@ -116,7 +116,7 @@ test('cost says where a request would go, and what it would cost there', async (
     messages: [{ role: 'user', content: 'Hi' }],
   });
   const setup = { config, files: { 'body.json': body, 'list.json': '[]' } };
-  const [exact, estimated, unknown, broken] = await Promise.all([
+  const [exact, estimated, unknown, broken, elsewhere] = await Promise.all([
     runCli(
       t,
       ['cost', '--model', 'fast', '--input-tokens', '1000000', '--output-tokens', '500000', '--json'],
@@ -125,6 +125,7 @@ test('cost says where a request would go, and what it would cost there', async (
     runCli(t, ['cost', '--body', 'body.json'], setup),
     runCli(t, ['cost', '--model', 'nothing', '--input-tokens', '1'], setup),
     runCli(t, ['cost', '--body', 'list.json'], setup),
+    runCli(t, ['cost', '--body', 'body.json', '--endpoint', '/v1/chat/completion'], setup),
   ]);
   const { route, candidates } = JSON.parse(exact.stdout);
   assert.equal(route, 'fast');
@@ -139,4 +140,6 @@ test('cost says where a request would go, and what it would cost there', async (
   assert.match(estimated.stdout, /^2\. main\/free {2}price unknown$/m);
   assert.deepEqual([unknown.code, broken.code], [1, 1]);
   assert.match(broken.stderr, /list\.json is no JSON object/);
+  assert.equal(elsewhere.code, 2);
+  assert.match(elsewhere.stderr, /"\/v1\/chat\/completion" is not an endpoint that is routed by a model/);
 });
