@@ -92,6 +92,21 @@ test('what was spent before is read once for each period, with the moments betwe
   assert.equal(asked.length, 2);
 });
 
+test('however often others write, the records are read once at a time, and once more at the end', async () => {
+  const { budgets, asked, state } = setUp({ 'key web': hard(100), 'key app': hard(100) });
+  await budgets.list();
+  asked.length = 0;
+  const [first, ...more] = Array.from({ length: 10 }, () => budgets.refresh());
+  await first;
+  state.records.sum = 7;
+  await Promise.all(more);
+  assert.equal(asked.length, 4);
+  assert.deepEqual(await figures(budgets), [
+    ['web', 7, 0],
+    ['app', 7, 0],
+  ]);
+});
+
 test('when the records cannot be read a hard budget refuses and a soft one does not', async () => {
   const { budgets, state } = setUp({ 'key web': hard(100), 'key soft': { ...hard(100), kind: 'soft' } });
   state.broken = true;
