@@ -11,6 +11,7 @@ import type { Entry } from '../src/routing/table.js';
 import { type Answer, exchangeHeaders } from '../src/upstream/answer.js';
 import { needsOf } from '../src/upstream/dispatch.js';
 import { estimateUsage } from '../src/upstream/estimate.js';
+import { cancelledError } from '../src/upstream/final.js';
 import type { Job } from '../src/upstream/forward.js';
 import { isRateLimit } from '../src/upstream/headers.js';
 import { formBody, jsonBody, type Outgoing, rawBody } from '../src/upstream/outgoing.js';
@@ -83,6 +84,8 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
     if (exchange.receivedUs === 0) exchange.receivedUs = sinceStart(exchange);
     const reserving = exchange.reserveTokens?.(needsOf(job.facts).tokens);
     if (reserving !== undefined) await reserving;
+    // A host that has answered meanwhile: nobody would write down, or pay for, what is sent now.
+    if (exchange.totalUs !== null) throw cancelledError(exchange);
     await charge(exchange, job);
     const answer = app.gatewayUpstream.forward({ ...job, exchange, headers: request.headers });
     if (job.streaming && streamPing !== null) return sendPinged(request, reply, answer, streamPing);
