@@ -4,9 +4,9 @@ import fp from 'fastify-plugin';
 import Type from 'typebox';
 import { budgetJson } from '../src/budgets/json.js';
 import { DURATION_PATTERN } from '../src/config/units.js';
-import { type Config, parseDuration } from '../src/config.js';
+import type { Config } from '../src/config.js';
 import { GatewayError } from '../src/errors.js';
-import { checkTerms } from '../src/keys/check.js';
+import { checkTerms, graceMs } from '../src/keys/check.js';
 import {
   changedTerms,
   configuredKeyJson,
@@ -31,7 +31,6 @@ const Rotation = Type.Object(
   { grace: Type.Optional(Type.String({ pattern: DURATION_PATTERN })) },
   { additionalProperties: false },
 );
-const DAY_MS = 86_400_000;
 const BODY_LIMIT = 65_536;
 
 /** `/admin/keys` and `GET /admin/budgets`, for callers with the scope `admin`. */
@@ -70,19 +69,27 @@ const adminPlugin: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options
     },
   );
 
-  app.get('/admin/keys/:id', { config: config('One API key'), schema: { params: Params } }, async (request) =>
-    storedKeyJson(find(request.params.id)),
+  app.get(
+    '/admin/keys/:id',
+    { config: config('One API key'), schema: { params: Params } },
+    async ({ params: { id } }) => {
+      const configured = options.keys.find(({ name }) => name === id);
+      return configured === undefined ? storedKeyJson(find(id)) : configuredKeyJson(configured);
+    },
   );
 
   app.patch(
     '/admin/keys/:id',
     { config: config('Changes what an API key is for'), schema: { params: Params, body: KeyChangesSchema } },
     async (request) => {
-      const { name, options: before } = find(request.params.id);
+      const { name } = find(request.params.id);
       const changes: KeyChanges = request.body;
-      const terms = changedTerms(changes, before);
-      refuseProblems(terms);
-      return shown(request, await keys.update(name, terms), name, 'changed');
+      const changed = await keys.update(name, (before) => {
+        const terms = changedTerms(changes, before);
+        refuseProblems(terms);
+        return terms;
+      });
+      return shown(request, changed, name, 'changed');
     },
   );
 
@@ -100,11 +107,19 @@ const adminPlugin: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options
     {
       config: config('A new secret for an API key; the one before works for a while'),
       schema: { params: Params, body: Rotation },
+      // Everything in it has a default.
+      preValidation: async (request) => {
+        request.body ??= {};
+      },
     },
     async (request) => {
       const { name } = find(request.params.id);
-      const graceMs = parseDuration(request.body.grace ?? '24h') ?? DAY_MS;
-      const { key, ...changed } = await keys.rotate(name, graceMs);
+      const grace = graceMs(request.body.grace);
+      if (grace === null) {
+        const message = '`grace` must be at most 3650d.';
+        throw new GatewayError('invalid_request_error', message, { param: 'grace' });
+      }
+      const { key, ...changed } = await keys.rotate(name, grace);
       return { ...shown(request, changed, name, 'rotated'), key };
     },
   );

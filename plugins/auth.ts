@@ -32,6 +32,14 @@ async function authPlugin(app: FastifyInstance, options: AuthOptions): Promise<v
     await app.register(keysPlugin, { keys: options.keys, keySecret: options.keySecret ?? null });
   const { gatewayKeys } = app;
   app.decorateRequest('gatewayCaller', null);
+  app.decorateRequest('gatewayCallerNow', function callerNow(this: FastifyRequest) {
+    try {
+      const caller = identify(this);
+      return mayUse(caller, scopeOf(this)) ? caller : null;
+    } catch {
+      return null;
+    }
+  });
   if (gatewayKeys.none) {
     const reach =
       anonymous === 'loopback' ? 'loopback addresses only' : 'every address (anonymous: anywhere)';
@@ -39,7 +47,7 @@ async function authPlugin(app: FastifyInstance, options: AuthOptions): Promise<v
   }
 
   app.addHook('onRequest', (request: FastifyRequest, _reply: FastifyReply, done) => {
-    const scope = request.routeOptions.config.gateway?.scope ?? 'any';
+    const scope = scopeOf(request);
     if (scope === 'none') return done();
     try {
       admit(request, scope);
@@ -102,8 +110,12 @@ function unreadable(): GatewayError {
   return new GatewayError('gateway_unavailable', message, { retryAfterMs: 1000 });
 }
 
-function mayUse({ scopes }: Caller, scope: Scope | 'own' | 'any'): boolean {
-  if (scope === 'any') return true;
+function scopeOf({ routeOptions }: FastifyRequest): GatewayRouteConfig['scope'] {
+  return routeOptions.config.gateway?.scope ?? 'any';
+}
+
+function mayUse({ scopes }: Caller, scope: GatewayRouteConfig['scope']): boolean {
+  if (scope === 'any' || scope === 'none') return true;
   return scope === 'own' ? scopes.has('read') || scopes.has('proxy') : scopes.has(scope);
 }
 

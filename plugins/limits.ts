@@ -29,6 +29,8 @@ interface Limited {
  */
 async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promise<void> {
   const store = options.limitStore ?? createMemoryLimits();
+  const keys = app.hasDecorator('gatewayKeys') ? app.gatewayKeys : null;
+  const permits = new WeakMap<Exchange, LimitPermit>();
 
   app.addHook('onRequest', (request, reply, done) => {
     const limited = limitedBy(request);
@@ -42,14 +44,29 @@ async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promi
   app.addHook('onSend', (request, reply, payload, done) => {
     const limited = limitedBy(request);
     if (limited === null) return done(null, payload);
-    ask(
-      () => store.standings(limited.key, limited.limits, Date.now()),
-      (standings) => {
-        if (standings !== null) reply.headers(limitHeaders(standings));
-        done(null, payload);
-      },
-    );
+    const { key, limits } = limited;
+    const tell = () =>
+      ask(
+        () => store.standings(key, limits, Date.now()),
+        (standings) => {
+          if (standings !== null) reply.headers(limitHeaders(standings));
+          done(null, payload);
+        },
+      );
+    const givenBack = giveBack(limited.exchange);
+    if (givenBack === null) tell();
+    else void givenBack.then(tell);
   });
+
+  /** What a budget refuses has taken nothing of the limits either. */
+  function giveBack(exchange: Exchange): Promise<void> | null {
+    const permit = exchange.endReason === 'budget_exhausted' ? permits.get(exchange) : undefined;
+    if (permit === undefined) return null;
+    return ask(
+      () => permit.refuse(Date.now()),
+      () => {},
+    );
+  }
 
   /** Holds what was taken until the exchange is over, or says why nothing was. */
   function enter(
@@ -60,6 +77,7 @@ async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promi
     if ('limit' in found) return refusal(found, limited, reply, 0);
     const permit = found;
     const { exchange } = limited;
+    permits.set(exchange, permit);
     let pending: Promise<void> | null = null;
 
     function settle(): void {
@@ -89,6 +107,17 @@ async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promi
   }
 
   /**
+   * By the terms that the key has now: all its exchanges go by the same ones, also those that came before a change.
+   * Anonymous callers have no limits, and what leaves no record does not count.
+   */
+  function limitedBy({ exchange }: FastifyRequest): Limited | null {
+    const caller = exchange?.caller ?? null;
+    if (exchange === null || caller === null || caller.name === null) return null;
+    const { limits } = keys?.named(caller.name) ?? caller;
+    return limits === null ? null : { exchange, key: caller.name, limits };
+  }
+
+  /**
    * Null when the answer has been used already. A store that fails harms nobody: its answer is null, and what it would
    * have said is passed over.
    */
@@ -113,17 +142,14 @@ async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promi
   }
 }
 
-function refusal(refused: Refusal, { key }: Limited, reply: FastifyReply, tokens: number): GatewayError {
-  // What OpenAI's own clients look at before they try again.
-  if (refused.retryAfterMs === null) reply.header('x-should-retry', 'false');
-  return limitError(key, refused, tokens);
-}
+/** As long as a window of a minute may take, which is forgotten up to a second late. */
+const PATIENCE_MS = 61_000;
 
-/** Anonymous callers have no limits, and what leaves no record does not count. */
-function limitedBy({ exchange }: FastifyRequest): Limited | null {
-  const caller = exchange?.caller ?? null;
-  if (exchange === null || caller === null || caller.name === null || caller.limits === null) return null;
-  return { exchange, key: caller.name, limits: caller.limits };
+function refusal(refused: Refusal, { key }: Limited, reply: FastifyReply, tokens: number): GatewayError {
+  // OpenAI's own clients look at this before they try again: some would sleep for hours, others try at once.
+  const isVain = refused.retryAfterMs === null || refused.retryAfterMs > PATIENCE_MS;
+  if (isVain) reply.header('x-should-retry', 'false');
+  return limitError(key, refused, tokens);
 }
 
 export default fp(limitsPlugin, {

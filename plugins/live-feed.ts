@@ -1,14 +1,17 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import Type from 'typebox';
 import { settledSummary } from '../src/db/present.js';
 import { GatewayError } from '../src/errors.js';
 import { createFeed } from '../src/feed.js';
+import { forcedFilter } from '../src/keys/caller.js';
 import '../src/types.js';
 import { ownOnly, readable } from './replies.js';
 
 /** Each has a connection and a buffer. */
 const MAX_READERS = 100;
+/** Of callers that read what is their own only: one of them is not to take the places of all. */
+const MAX_OWN_READERS = 10;
 
 /** As long as a timer can run: a feed has no end. */
 const NO_HANDLER_TIMEOUT_MS = 2 ** 31 - 1;
@@ -52,13 +55,25 @@ async function liveFeed(app: FastifyInstance): Promise<void> {
   });
 
   app.get('/stats/live', options, (request, reply) => {
-    if (feed.size >= MAX_READERS) {
-      throw new GatewayError('no_available_target', `There are ${MAX_READERS} readers already.`, {
-        retryAfterMs: 10_000,
-      });
+    const { key } = ownOnly(request);
+    if (feed.size >= MAX_READERS) throw full(`There are ${MAX_READERS} readers already.`);
+    if (key !== undefined && feed.sizeOf(key) >= MAX_OWN_READERS) {
+      throw full(`This API key has ${MAX_OWN_READERS} readers already.`);
     }
-    return reply.headers(headers).send(feed.open(ownOnly(request).key));
+    return reply.headers(headers).send(feed.open(key, () => seesTheSame(request, key)));
   });
+}
+
+function full(message: string): GatewayError {
+  return new GatewayError('no_available_target', message, { retryAfterMs: 10_000 });
+}
+
+/** Whether the caller would be shown the same if it asked now: keys are revoked, and their scopes changed. */
+function seesTheSame(request: FastifyRequest, key: string | undefined): boolean {
+  // A host may register the feed without any keys.
+  if (request.gatewayCaller == null) return true;
+  const caller = request.gatewayCallerNow();
+  return caller !== null && forcedFilter(caller)?.key === key;
 }
 
 export default fp(liveFeed, {

@@ -11,6 +11,7 @@ import type { Entry } from '../src/routing/table.js';
 import { type Answer, exchangeHeaders } from '../src/upstream/answer.js';
 import { needsOf } from '../src/upstream/dispatch.js';
 import { estimateUsage } from '../src/upstream/estimate.js';
+import { cancelledError } from '../src/upstream/final.js';
 import type { Job } from '../src/upstream/forward.js';
 import { isRateLimit } from '../src/upstream/headers.js';
 import { formBody, jsonBody, type Outgoing, rawBody } from '../src/upstream/outgoing.js';
@@ -60,7 +61,7 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
       body: outgoing(request, body),
       streaming,
       addStreamUsage: streaming && endpoint.streamUsage && !wantsStreamUsage(body),
-      estimate: (outputBytes) => estimateUsage(endpoint.path, body, outputBytes),
+      estimate: (outputBytes) => (isLeftToRun(body) ? null : estimateUsage(endpoint.path, body, outputBytes)),
     });
   }
 
@@ -83,6 +84,8 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
     if (exchange.receivedUs === 0) exchange.receivedUs = sinceStart(exchange);
     const reserving = exchange.reserveTokens?.(needsOf(job.facts).tokens);
     if (reserving !== undefined) await reserving;
+    // A host that has answered meanwhile: nobody would write down, or pay for, what is sent now.
+    if (exchange.totalUs !== null) throw cancelledError(exchange);
     await charge(exchange, job);
     const answer = app.gatewayUpstream.forward({ ...job, exchange, headers: request.headers });
     if (job.streaming && streamPing !== null) return sendPinged(request, reply, answer, streamPing);
@@ -182,6 +185,11 @@ function refuseOtherModels(body: RoutedBody): void {
   if (other === undefined) return;
   const message = `Write \`model\` instead of ${JSON.stringify(other)}.`;
   throw new GatewayError('invalid_request_error', message, { param: other });
+}
+
+/** The provider works on when nobody listens: what has come of the answer says nothing about what it costs. */
+function isLeftToRun({ background }: RoutedBody & { background?: unknown }): boolean {
+  return background === true;
 }
 
 function outgoing({ gatewayBody, gatewayUpload }: FastifyRequest, { model }: RoutedBody): Outgoing {

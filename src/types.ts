@@ -46,6 +46,8 @@ declare module 'fastify' {
     exchange: Exchange | null;
     /** Who asks; null before it was identified, and on routes for everybody. */
     gatewayCaller: Caller | null;
+    /** Who the caller is now, for answers that go on for long: null when it would not be let in any more. */
+    gatewayCallerNow(): Caller | null;
     /** The body as the client sent it; null before it was parsed. */
     gatewayBody: Buffer | null;
     /** The form and its files, when the client sent one. */

@@ -67,6 +67,8 @@ export function createBudgets(options: BudgetsOptions): Budgets {
   const alarm = createAlarm(options.onAlert);
   const held = new WeakMap<Exchange, Held>();
   const over = new WeakSet<Exchange>();
+  let reloading: Promise<void> | null = null;
+  let next: Promise<void> | null = null;
 
   function claimsOf({ key, route, startedAt }: Exchange): Claim[] {
     const subjects: Subject[] = [];
@@ -101,6 +103,34 @@ export function createBudgets(options: BudgetsOptions): Budgets {
       // In a period that began under the eyes of this process it is known without the records.
       if (budget.kind === 'hard' && account.start < bootedAt) throw unreadable();
     }
+  }
+
+  async function reload(): Promise<void> {
+    for (const account of accounts.all()) {
+      const budget = budgetOf(account.subject);
+      if (budget?.per !== account.per) continue;
+      try {
+        await load({ subject: account.subject, budget, account });
+      } catch (error) {
+        complain(account.subject, error);
+        return;
+      }
+    }
+  }
+
+  /** Reading many budgets can take longer than it takes others to write again: then once more, and not beside it. */
+  function refresh(): Promise<void> {
+    if (reloading === null) {
+      reloading = reload().finally(() => {
+        reloading = null;
+      });
+      return reloading;
+    }
+    next ??= reloading.then(() => {
+      next = null;
+      return refresh();
+    });
+    return next;
   }
 
   function complain(subject: Subject, error: unknown): void {
@@ -165,17 +195,6 @@ export function createBudgets(options: BudgetsOptions): Budgets {
       for (const claim of claims) if (!claim.account.loaded) await load(claim);
       return claims.map(stateOf);
     },
-    async refresh() {
-      for (const account of accounts.all()) {
-        const budget = budgetOf(account.subject);
-        if (budget?.per !== account.per) continue;
-        try {
-          await load({ subject: account.subject, budget, account });
-        } catch (error) {
-          complain(account.subject, error);
-          return;
-        }
-      }
-    },
+    refresh,
   };
 }

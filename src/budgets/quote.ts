@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange.js';
+import type { Attempt, Exchange } from '../exchange.js';
 import { isLasting } from '../routing/choose.js';
 import type { RequestFacts } from '../routing/facts.js';
 import type { Router } from '../routing/router.js';
@@ -28,7 +28,7 @@ export function quote(
   const known = new Map<string, WorstCase>();
   let most = 0;
   for (const target of [...plan.candidates, ...later]) {
-    const worst = worstCase(target, facts, router.learned.amounts.input(target.id).scale);
+    const worst = worstCase(target, facts, now, router.learned.amounts.input(target.id).scale);
     if (worst === null) continue;
     known.set(target.id, worst);
     most = Math.max(most, worst.whole);
@@ -38,7 +38,8 @@ export function quote(
 
 /**
  * What an exchange cost, integer nano-USD. One whose usage nobody knows is not free: it costs what was set aside for it
- * when there is an answer, and its question when its client left before. The record then says `assumed`.
+ * when there is an answer, and its question when its client left before, whether or not the head of an answer had come.
+ * The record then says `assumed`.
  */
 export function chargeOf(exchange: Exchange, { of }: Quote): number {
   if (exchange.costNano !== null) return exchange.costNano;
@@ -49,10 +50,15 @@ export function chargeOf(exchange: Exchange, { of }: Quote): number {
   const worst = sent === undefined ? null : of(sent.provider, sent.model);
   if (sent === undefined || worst === null) return 0;
   const answered = exchange.commitUs !== null && (exchange.upstreamStatus ?? 500) < 400;
-  const left = exchange.outcome === 'aborted' && sent.status === null;
+  const left = exchange.outcome === 'aborted' && wasUnderWay(sent);
   if (!answered && !left) return 0;
   exchange.costNano = answered ? worst.whole : worst.question;
   exchange.priceSource = 'assumed';
   sent.costNano = exchange.costNano;
   return exchange.costNano;
+}
+
+/** Nothing says that the provider had refused or failed when the client left: it was reading, or thinking. */
+function wasUnderWay({ reason, status }: Attempt): boolean {
+  return (reason === null || reason === 'client_gone') && (status ?? 200) < 400;
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { endpoints } from '../endpoints.js';
 import { GatewayError } from '../errors.js';
 import { priceOf } from '../prices/price-of.js';
 import { type Explanation, explain } from '../routing/explain.js';
@@ -8,7 +9,7 @@ import type { Entry } from '../routing/table.js';
 import { isRecord } from '../stream/json.js';
 import { costNano } from '../upstream/price.js';
 import type { CostCommand } from './cost-arguments.js';
-import { CommandError } from './failure.js';
+import { CommandError, usage } from './failure.js';
 import { load } from './load.js';
 
 const NANO = 1e9;
@@ -45,7 +46,7 @@ export async function cost(command: CostCommand): Promise<void> {
 }
 
 function questionOf({ body: file, model, endpoint }: CostCommand): Question {
-  const path = (endpoint ?? 'chat/completions').replace(/^\/?(v1\/)?/, '');
+  const path = pathOf(endpoint ?? 'chat/completions');
   if (file === null) return { model: model ?? '', endpoint: path, body: {}, bodyBytes: 0 };
   const bytes = readBody(file);
   const body = parse(bytes, file);
@@ -54,6 +55,13 @@ function questionOf({ body: file, model, endpoint }: CostCommand): Question {
     throw new CommandError('the body has no `model`: add it, or name one with --model');
   }
   return { model: named, endpoint: path, body, bodyBytes: bytes.length };
+}
+
+/** With `/v1` or without; `POST /explain` knows the same ones. */
+function pathOf(endpoint: string): string {
+  const path = endpoint.replace(/^\/?(v1\/)?/, '');
+  if (endpoints.some((known) => known.path === `/${path}`)) return path;
+  throw usage(`"${endpoint}" is not an endpoint that is routed by a model`, null, 'cost');
 }
 
 function readBody(file: string): Buffer {

@@ -1,8 +1,9 @@
 import Value from 'typebox/value';
 import { closest } from '../config/problems.js';
-import { type KeyTermsOptions, KeyTermsSchema } from '../config/schema.js';
+import { KeyNameSchema, type KeyTermsOptions, KeyTermsSchema } from '../config/schema.js';
 import { parseInstantText } from '../config/units.js';
 import { parseDuration } from '../config.js';
+import { graceMs } from '../keys/check.js';
 import type { Values } from './commands.js';
 import { usage } from './failure.js';
 
@@ -24,7 +25,6 @@ export interface KeysCommand {
   readonly json: boolean;
 }
 
-const DAY_MS = 86_400_000;
 /** What only some of them take. */
 const ownOptions: Readonly<Record<Action, readonly (keyof Values)[]>> = {
   create: ['scope', 'route', 'model', 'limit', 'budget', 'policy', 'tag', 'expires'],
@@ -47,6 +47,13 @@ export function keysCommand(
   if (action === 'list' && key !== undefined) throw usage(`unexpected argument "${key}"`, null, 'keys');
   if (key === undefined && (action === 'revoke' || action === 'rotate')) {
     throw usage(`keys ${action} needs the name of a key`, null, 'keys');
+  }
+  if (action === 'create' && key !== undefined && !Value.Check(KeyNameSchema, key)) {
+    throw usage(
+      `the name of a key has 1 to 128 characters without whitespace, got ${JSON.stringify(key)}`,
+      null,
+      'keys',
+    );
   }
   return {
     name: 'keys',
@@ -116,10 +123,13 @@ function budgetOf(text: string): Record<string, unknown> {
   return { usd: Number(amount), per, ...(kind !== undefined && { kind }) };
 }
 
+/** Years of more than four digits are no instants of ours. */
+const YEAR_10000_MS = Date.UTC(10_000, 0);
+
 /** A date, or a span from now. */
 function expiryOf(text: string, now: number): string {
   const span = parseDuration(text);
-  if (span !== null) return new Date(now + span).toISOString();
+  if (span !== null && now + span < YEAR_10000_MS) return new Date(now + span).toISOString();
   if (parseInstantText(text) !== null) return text;
   throw usage(
     `--expires must be a date such as 2027-01-31, or a span such as 30d, got "${text}"`,
@@ -129,7 +139,7 @@ function expiryOf(text: string, now: number): string {
 }
 
 function graceOf(text: string | undefined): number {
-  const ms = text === undefined ? DAY_MS : parseDuration(text);
+  const ms = graceMs(text);
   if (ms !== null) return ms;
-  throw usage(`--grace must be a span such as 24h, got "${text}"`, null, 'keys');
+  throw usage(`--grace must be a span such as 24h, of at most 3650d, got "${text}"`, null, 'keys');
 }

@@ -36,13 +36,14 @@ export interface KeyTable {
 /** One change; `name` is the key's. */
 export type KeyChange =
   | { kind: 'create'; key: KeyRow; secret: SecretRow }
-  | { kind: 'update'; name: string; terms: string }
+  /** Only when the terms are still those of `before`. */
+  | { kind: 'update'; name: string; terms: string; before: string }
   | { kind: 'revoke'; name: string; at: number }
   /** The secrets so far end at `endsAt`, or earlier if they do already. */
   | { kind: 'rotate'; name: string; secret: Omit<SecretRow, 'keyId'>; endsAt: number };
 
-/** `taken`: the name belongs to another key, or did. */
-export type KeyResult = 'done' | 'taken' | 'missing' | 'revoked';
+/** `taken`: the name belongs to another key, or did. `stale`: the terms are not what they were taken for. */
+export type KeyResult = 'done' | 'taken' | 'missing' | 'revoked' | 'stale';
 
 /** Reads and changes the keys of one database. */
 export interface KeyTasks {
@@ -101,6 +102,7 @@ export function prepareKeys(client: Database): KeyTasks {
     const key = named(change.name);
     if (key === undefined) return 'missing';
     if (key.revokedAt !== null) return 'revoked';
+    if (change.kind === 'update' && change.before !== key.terms) return 'stale';
     if (change.kind === 'rotate') return rotate(key.id, change);
     const set = change.kind === 'update' ? { terms: change.terms } : { revokedAt: change.at };
     db.update(apiKeys).set(set).where(eq(apiKeys.id, key.id)).run();

@@ -151,6 +151,9 @@ function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
+/** The last moment that a date can be. */
+const END_MS = 8.64e15;
+
 function instant(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
+  return ms === null ? null : new Date(Math.min(ms, END_MS)).toISOString();
 }

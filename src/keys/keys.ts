@@ -3,6 +3,7 @@ import type { KeyTermsOptions } from '../config/schema.js';
 import type { Config } from '../config.js';
 import type { KeyChange, KeyResult } from '../db/keys.js';
 import type { Ledger, LedgerLogger } from '../db/ledger.js';
+import { LedgerOffError } from '../db/off.js';
 import type { Caller } from '../exchange.js';
 import { createKeyring } from '../keyring.js';
 import { fingerprint, hashKey, newSecret, secretId } from './secret.js';
@@ -26,7 +27,8 @@ export interface Keys {
    * `LLM_GATEWAY_LEDGER_UNAVAILABLE` when it is not known that the change took effect, and with `_OFF` without a database.
    */
   create(name: string, terms: KeyTermsOptions, by: string | null): Promise<Changed & { key: string }>;
-  update(name: string, terms: KeyTermsOptions): Promise<Changed>;
+  /** `change` is given the terms as they are, and may be asked again when somebody else has changed them meanwhile. */
+  update(name: string, change: (before: KeyTermsOptions) => KeyTermsOptions): Promise<Changed>;
   revoke(name: string): Promise<Changed>;
   /** Its predecessor works for `graceMs` milliseconds more. */
   rotate(name: string, graceMs: number): Promise<Changed & { key: string }>;
@@ -36,7 +38,7 @@ export interface Keys {
 
 /** What came of a change. */
 export interface Changed {
-  readonly result: KeyResult;
+  readonly result: Exclude<KeyResult, 'stale'>;
 }
 
 export interface KeysOptions {
@@ -57,7 +59,7 @@ export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
 
   async function read(): Promise<void> {
     if (ledger === null) return;
-    const next = readKeys(await ledger.run('keys', null), config.keySecret);
+    const next = readKeys(await ledger.run('keys', null), config.keySecret, stored);
     if (stored !== null && stored.database !== next.database) {
       lost = stored;
       logger.error(
@@ -75,11 +77,27 @@ export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
     warned = stored.foreign;
   }
 
-  async function change(what: KeyChange): Promise<Changed> {
-    if (ledger === null) throw new Error('There is no database to keep keys in.');
+  async function attempt(what: KeyChange): Promise<KeyResult> {
+    if (ledger === null) throw new LedgerOffError();
     const result = await ledger.run('changeKey', what);
     await read();
-    return { result };
+    return result;
+  }
+
+  async function change(what: Exclude<KeyChange, { kind: 'update' }>): Promise<Changed> {
+    const result = await attempt(what);
+    return { result: result === 'stale' ? 'missing' : result };
+  }
+
+  /** Two changes at once are made one after the other, here or in another process, and neither undoes the other. */
+  async function update(name: string, of: (before: KeyTermsOptions) => KeyTermsOptions): Promise<Changed> {
+    for (;;) {
+      const key = stored?.byName.get(name);
+      if (key === undefined) return { result: 'missing' };
+      const terms = JSON.stringify(of(key.options));
+      const result = await attempt({ kind: 'update', name, terms, before: key.text });
+      if (result !== 'stale') return { result };
+    }
   }
 
   async function refresh(): Promise<void> {
@@ -100,7 +118,7 @@ export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
 
   async function secretToHash(): Promise<string | Uint8Array> {
     if (stored === null) await read();
-    if (stored === null) throw new Error('There is no database to keep keys in.');
+    if (stored === null) throw new LedgerOffError();
     return stored.secret;
   }
 
@@ -149,7 +167,7 @@ export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
       const changed = await change({ kind: 'create', key: record, secret: { ...row, keyId: id } });
       return { ...changed, key };
     },
-    update: (name, terms) => change({ kind: 'update', name, terms: JSON.stringify(terms) }),
+    update,
     revoke: (name) => change({ kind: 'revoke', name, at: Date.now() }),
     async rotate(name, graceMs) {
       const at = Date.now();

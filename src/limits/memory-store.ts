@@ -88,18 +88,26 @@ function takePlace(account: Account, admittedAt: number): LimitPermit {
     account.traffic.inFlight -= 1;
   }
 
+  function takeBack(): void {
+    leave();
+    account.requests.uncount(admittedAt, 0);
+    if (reserved !== null) account.tokens.uncount(reserved.at, reserved.tokens);
+  }
+
   return {
     reserveTokens(now, tokens) {
       if (!open || reserved !== null) return null;
       const block = account.tokens.block(now, tokens);
       if (block !== null) {
-        leave();
-        account.requests.uncount(admittedAt, 0);
+        takeBack();
         return refusalOf(block, account.limits, now);
       }
       account.tokens.count(now, tokens);
       reserved = { at: now, tokens };
       return null;
+    },
+    refuse() {
+      if (open) takeBack();
     },
     settle(now, tokens) {
       if (!open) return;

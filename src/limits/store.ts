@@ -33,9 +33,11 @@ export interface LimitPermit {
    * taken is given back.
    */
   reserveTokens(now: number, tokens: number): Answered<Refusal | null>;
+  /** The gateway refuses the request for another reason: everything it has taken is given back, as if it had never come. */
+  refuse(now: number): Answered<void>;
   /**
    * The exchange is over: its place is free again. `tokens` is what was really used; null leaves what was reserved.
-   * Only the first call has an effect.
+   * Only the first call has an effect, and none after `refuse`.
    */
   settle(now: number, tokens: number | null): Answered<void>;
 }

@@ -14,6 +14,8 @@ const patterns: readonly (readonly [pattern: RegExp, hidden: string])[] = [
   // OpenAI, Anthropic, OpenRouter, Stripe: sk-..., sk-proj-..., sk_live_...; Groq, Cerebras, xAI, Perplexity.
   // A digit tells a key from a name such as pk_customer_orders_index.
   [/(?<![A-Za-z0-9])(?:sk|rk|pk|gsk|csk|xai|pplx)[-_](?=[A-Za-z0-9_-]{0,64}\d)[A-Za-z0-9_-]{16,}/g, HIDDEN],
+  // Keys of this gateway that were created at run time: nobody knows them by heart.
+  [/(?<![A-Za-z0-9])gw-[0-9a-z]{8}-[A-Za-z0-9_-]{43}/g, HIDDEN],
   // AWS access key ids.
   [/(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])/g, HIDDEN],
   // Google API keys and OAuth tokens.

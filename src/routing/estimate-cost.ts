@@ -6,7 +6,7 @@ import type { Learned } from './learned.js';
 import type { Entry, Target } from './table.js';
 
 /** Endpoints whose answer is not made of tokens. */
-const withoutOutput = new Set(['embeddings', 'moderations']);
+const withoutOutput = new Set(['embeddings', 'moderations', 'responses/input_tokens']);
 
 /** Whether tokens are generated. */
 export function hasOutput({ endpoint }: RequestFacts): boolean {

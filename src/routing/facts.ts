@@ -69,8 +69,7 @@ export function requestFacts({
     keyPolicy,
     pricedOnly,
     streaming: body.stream === true,
-    maxOutputTokens:
-      count(body.max_completion_tokens) ?? count(body.max_tokens) ?? count(body.max_output_tokens),
+    maxOutputTokens: longestAsked(request.endpoint, body),
     choices: prompts(body.prompt) * Math.max(count(body.n) ?? 1, count(body.best_of) ?? 1),
     answers: Math.min(MAX_ANSWERS, prompts(body.prompt) * (count(body.n) ?? 1)),
     get inputTokens() {
@@ -84,6 +83,15 @@ export function requestFacts({
       return complexity;
     },
   };
+}
+
+/** Which of two names a server goes by it alone knows, so the larger number counts; a name of another endpoint does not. */
+function longestAsked(endpoint: string, body: Record<string, unknown>): number | null {
+  const names = endpoint.startsWith('responses')
+    ? ['max_output_tokens']
+    : ['max_completion_tokens', 'max_tokens'];
+  const asked = names.flatMap((name) => count(body[name]) ?? []);
+  return asked.length === 0 ? null : Math.max(...asked);
 }
 
 /** A list of numbers is one prompt in tokens; a list of anything else is a list of prompts. */

@@ -92,6 +92,21 @@ test('what was spent before is read once for each period, with the moments betwe
   assert.equal(asked.length, 2);
 });
 
+test('however often others write, the records are read once at a time, and once more at the end', async () => {
+  const { budgets, asked, state } = setUp({ 'key web': hard(100), 'key app': hard(100) });
+  await budgets.list();
+  asked.length = 0;
+  const [first, ...more] = Array.from({ length: 10 }, () => budgets.refresh());
+  await first;
+  state.records.sum = 7;
+  await Promise.all(more);
+  assert.equal(asked.length, 4);
+  assert.deepEqual(await figures(budgets), [
+    ['web', 7, 0],
+    ['app', 7, 0],
+  ]);
+});
+
 test('when the records cannot be read a hard budget refuses and a soft one does not', async () => {
   const { budgets, state } = setUp({ 'key web': hard(100), 'key soft': { ...hard(100), kind: 'soft' } });
   state.broken = true;
@@ -139,12 +154,25 @@ test('a missing usage makes no answer free, and the record says that it is assum
   budgets.settle(left);
   assert.deepEqual([left.costNano, left.priceSource], [1, 'assumed']);
 
+  // The head of a stream comes at once, its first word when the model has thought.
+  const thinking = exchangeOf({ provider: 'groq', model: 'llama', outcome: 'aborted' });
+  await budgets.admit(thinking, costing(40));
+  beginAttempt(thinking, 'groq', 'llama').status = 200;
+  budgets.settle(thinking);
+  assert.deepEqual([thinking.costNano, thinking.priceSource], [1, 'assumed']);
+
+  const pausing = exchangeOf({ provider: 'groq', model: 'llama', outcome: 'aborted' });
+  await budgets.admit(pausing, costing(40));
+  beginAttempt(pausing, 'groq', 'llama').reason = 'upstream_unreachable';
+  budgets.settle(pausing);
+  assert.deepEqual([pausing.costNano, pausing.priceSource], [null, null]);
+
   const failed = exchangeOf({ provider: 'groq', model: 'llama', outcome: 'failed', upstreamStatus: 500 });
   await budgets.admit(failed, costing(40));
   beginAttempt(failed, 'groq', 'llama').status = 500;
   budgets.settle(failed);
   assert.deepEqual([failed.costNano, failed.priceSource], [null, null]);
-  assert.deepEqual(await figures(budgets), [['web', 41, 0]]);
+  assert.deepEqual(await figures(budgets), [['web', 42, 0]]);
 });
 
 test('each threshold is told of once, again when the limit changes, and 100 when only crumbs are left', async () => {

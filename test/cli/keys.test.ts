@@ -52,6 +52,11 @@ const mistakes: [argv: string, message: RegExp][] = [
   ['keys create --budget 5', /^--budget is not understood/],
   ['keys create --budget 5/year', /^--budget is not understood/],
   ['keys create --expires soon', /^--expires must be a date such as 2027-01-31, or a span such as 30d/],
+  ['keys create ', /^the name of a key has 1 to 128 characters without whitespace, got ""/],
+  ['keys create a\nb', /^the name of a key has 1 to 128 characters without whitespace, got "a\\nb"/],
+  [`keys create ${'x'.repeat(129)}`, /^the name of a key has 1 to 128 characters/],
+  ['keys create --expires 999999999999d', /^--expires must be a date such as 2027-01-31, or a span/],
+  ['keys rotate web --grace 999999999999d', /^--grace must be a span such as 24h, of at most 3650d/],
   ['keys rotate web --grace soon', /^--grace must be a span such as 24h/],
   ['cost', /^cost needs --body, or --model and --input-tokens/],
   ['cost --model m --input-tokens many', /^--input-tokens must be a whole number/],
@@ -111,7 +116,7 @@ test('cost says where a request would go, and what it would cost there', async (
     messages: [{ role: 'user', content: 'Hi' }],
   });
   const setup = { config, files: { 'body.json': body, 'list.json': '[]' } };
-  const [exact, estimated, unknown, broken] = await Promise.all([
+  const [exact, estimated, unknown, broken, elsewhere] = await Promise.all([
     runCli(
       t,
       ['cost', '--model', 'fast', '--input-tokens', '1000000', '--output-tokens', '500000', '--json'],
@@ -120,6 +125,7 @@ test('cost says where a request would go, and what it would cost there', async (
     runCli(t, ['cost', '--body', 'body.json'], setup),
     runCli(t, ['cost', '--model', 'nothing', '--input-tokens', '1'], setup),
     runCli(t, ['cost', '--body', 'list.json'], setup),
+    runCli(t, ['cost', '--body', 'body.json', '--endpoint', '/v1/chat/completion'], setup),
   ]);
   const { route, candidates } = JSON.parse(exact.stdout);
   assert.equal(route, 'fast');
@@ -134,4 +140,6 @@ test('cost says where a request would go, and what it would cost there', async (
   assert.match(estimated.stdout, /^2\. main\/free {2}price unknown$/m);
   assert.deepEqual([unknown.code, broken.code], [1, 1]);
   assert.match(broken.stderr, /list\.json is no JSON object/);
+  assert.equal(elsewhere.code, 2);
+  assert.match(elsewhere.stderr, /"\/v1\/chat\/completion" is not an endpoint that is routed by a model/);
 });

@@ -12,6 +12,8 @@ const decorators = [
   'gatewayRouter',
   'gatewayUpstream',
   'gatewayStats',
+  'gatewayKeys',
+  'gatewayBudgets',
   'httpErrors',
 ];
 

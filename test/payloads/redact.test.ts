@@ -16,6 +16,7 @@ const credentials = [
   'gsk_AbCdEf0123456789AbCdEf0123456789',
   'csk-abcdef0123456789abcdef',
   'sk_live_AbCdEf0123456789AbCdEf',
+  `gw-a1b2c3d4-${'Ab_-1'.repeat(8)}xyz`,
   'AKIAIOSFODNN7EXAMPLE',
   `AIza${'b'.repeat(35)}`,
   `ghp_${'A1'.repeat(18)}`,

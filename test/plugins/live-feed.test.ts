@@ -144,6 +144,52 @@ test('the feed takes a bounded number of readers, and shows one that may not rea
   );
 });
 
+test('who may not read any more, or not everything, is not told any more', async (t) => {
+  const ROOT = 'root-key-0123456789';
+  const { url } = await startGateway(t, {
+    ...echo,
+    keys: [{ name: 'root', key: ROOT, scopes: ['admin', 'proxy'] }],
+  });
+  const call = async (method: string, path: string, body?: object) => {
+    const headers = { authorization: `Bearer ${ROOT}`, 'content-type': 'application/json' };
+    const response = await fetch(url + path, { method, headers, body: JSON.stringify(body ?? {}) });
+    return JSON.parse(await response.text());
+  };
+  const losses: [name: string, lose: () => Promise<unknown>][] = [
+    ['revoked', () => call('DELETE', '/admin/keys/revoked')],
+    ['replaced', () => call('POST', '/admin/keys/replaced/rotate', { grace: '0s' })],
+    ['demoted', () => call('PATCH', '/admin/keys/demoted', { scopes: ['proxy'] })],
+  ];
+  for (const [name, lose] of losses) {
+    const { key } = await call('POST', '/admin/keys', { name, scopes: ['read'] });
+    const feed = await fetch(`${url}/stats/live`, { headers: { authorization: `Bearer ${key}` } });
+    const reader = feed.body?.getReader();
+    assert.ok(reader);
+    await lose();
+    let ended = false;
+    const reading = (async () => {
+      while (!(await reader.read()).done);
+      ended = true;
+    })();
+    const deadline = Date.now() + 10_000;
+    while (!ended && Date.now() < deadline) await call('POST', '/v1/chat/completions', chat);
+    assert.ok(ended, name);
+    await reading;
+  }
+});
+
+test('one key that reads its own has ten places', async (t) => {
+  const { url } = await startGateway(t, { ...echo, keys: [{ name: 'app', key: 'app-key-0123456789' }] });
+  const headers = { authorization: 'Bearer app-key-0123456789' };
+  const open = async () => {
+    const response = await fetch(`${url}/stats/live`, { headers });
+    t.after(() => response.body?.cancel());
+    return response.status;
+  };
+  const statuses = await Promise.all(Array.from({ length: 11 }, open));
+  assert.deepEqual(statuses.sort(), [...Array(10).fill(200), 503]);
+});
+
 test('a feed that is behind destroys its reader and keeps the rest', () => {
   const feed = createFeed(100);
   const [slow, fast] = [feed.open(), feed.open()];

@@ -76,11 +76,15 @@ test('the last user message is found in every API’s shape', () => {
   }
 });
 
-test('the bound of the answer is read under each of its names', () => {
-  const most = (body: Record<string, unknown>) => facts('', { body }).maxOutputTokens;
+test('the bound of the answer is the largest under the names that its endpoint has', () => {
+  const most = (body: Record<string, unknown>, endpoint = 'chat/completions') =>
+    facts('', { body, endpoint }).maxOutputTokens;
   assert.equal(most({ max_tokens: 5 }), 5);
   assert.equal(most({ max_tokens: 5, max_completion_tokens: 6 }), 6);
-  assert.equal(most({ max_output_tokens: 7 }), 7);
+  assert.equal(most({ max_tokens: 5000, max_completion_tokens: 1 }), 5000);
+  assert.equal(most({ max_output_tokens: 7 }, 'responses'), 7);
+  assert.equal(most({ max_output_tokens: 7 }), null);
+  assert.equal(most({ max_tokens: 1 }, 'responses'), null);
   assert.equal(most({ max_completion_tokens: null, max_tokens: 8 }), 8);
   for (const value of [0, -1, '9', null, Number.NaN, Number.POSITIVE_INFINITY])
     assert.equal(most({ max_tokens: value }), null);

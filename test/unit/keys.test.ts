@@ -112,9 +112,42 @@ test('a revoked key is refused, stays listed, and nobody gets its name', async (
   assert.equal(keys.none, false, 'the gateway does not open itself');
   assert.equal((await keys.create('web', {}, null)).result, 'taken');
   assert.equal((await keys.revoke('web')).result, 'revoked');
-  assert.equal((await keys.update('web', {})).result, 'revoked');
+  assert.equal((await keys.update('web', () => ({}))).result, 'revoked');
   assert.equal((await keys.rotate('nobody', 0)).result, 'missing');
   assert.deepEqual(keys.callers(), []);
+});
+
+test('changes of one key at once, here and in another process, do not undo each other', async (t) => {
+  const { keys, open } = await setUp(t);
+  await keys.create('web', {}, null);
+  const other = open([]);
+  await other.refresh();
+  const changes: KeyTermsOptions[] = [{ tags: ['a'] }, { policy: 'code' }, { limits: { concurrency: 2 } }];
+  await Promise.all(changes.map((more) => keys.update('web', (before) => ({ ...before, ...more }))));
+  await other.update('web', (before) => ({ ...before, budget: { usd: 1, per: 'day' } }));
+  await keys.refresh();
+  assert.deepEqual(keys.stored('web')?.options, {
+    tags: ['a'],
+    policy: 'code',
+    limits: { concurrency: 2 },
+    budget: { usd: 1, per: 'day' },
+  });
+});
+
+test('what did not change in the database is the same object when it is read again', async (t) => {
+  const { keys } = await setUp(t);
+  await keys.create('web', { limits: { concurrency: 2 } }, null);
+  await keys.create('app', {}, null);
+  const before = [keys.named('web'), keys.named('app')];
+  await keys.update('app', () => ({ tags: ['a'] }));
+  await keys.rotate('web', 0);
+  assert.equal(keys.named('web'), before[0]);
+  assert.notEqual(keys.named('app'), before[1]);
+  await keys.revoke('web');
+  assert.deepEqual(
+    keys.callers().map(({ name }) => name),
+    ['app'],
+  );
 });
 
 test('when the database fails, known keys are good and unknown ones no better than before', async (t) => {

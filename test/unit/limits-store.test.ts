@@ -101,6 +101,23 @@ test('a request that is refused for its tokens has taken neither a request nor a
   assert.equal(key.reserve(permitOf(key.admit()), 40), null);
 });
 
+test('a request that is refused for another reason has taken nothing at all', () => {
+  const key = keyWith({ requestsPerMinute: 1, tokensPerMinute: 100, concurrency: 1 });
+  for (let count = 0; count < 5; count++) {
+    const permit = permitOf(key.admit());
+    assert.equal(key.reserve(permit, 100), null);
+    now_(permit.refuse(START));
+    key.settle(permit, 100);
+    now_(permit.refuse(START));
+  }
+  const { requests, tokens } = key.standings();
+  assert.deepEqual([requests?.remaining, tokens?.remaining], [1, 100]);
+  const over = permitOf(key.admit());
+  key.settle(over, 0);
+  now_(over.refuse(START));
+  assert.equal(key.standings().requests?.remaining, 0, 'what is settled stays');
+});
+
 test('a request that is refused for its requests has taken no tokens and no place', () => {
   const key = keyWith({ requestsPerMinute: 1, requestsPerHour: 9, tokensPerMinute: 100, concurrency: 2 });
   key.settle(permitOf(key.admit()), 0);

@@ -61,6 +61,11 @@ test('tokens are taken at their dearest, and no fewer than were estimated', () =
   assert.equal(of('fee', asked)?.question, tokens * NANO_IN + 500_000_000);
 });
 
+test('what counts tokens, or reads them only, has no answer to pay for', () => {
+  for (const endpoint of ['embeddings', 'moderations', 'responses/input_tokens'])
+    assert.equal(of('plain', facts('Hello', { endpoint }))?.whole, tokens * NANO_IN);
+});
+
 test('without a price of all that matters nothing can be promised', () => {
   assert.deepEqual([of('unpriced'), of('half-known')], [null, null]);
   assert.equal(of('half-known', facts('Hello', { endpoint: 'embeddings' }))?.whole, tokens * 1000);
@@ -93,4 +98,23 @@ test('a quote is the dearest target that may answer, also one that is not free j
   );
   const bare = routerFor({ m: {} }, { routes: { r: { targets: ['lab/m'] } } });
   assert.equal(quote(bare, bare.resolve('r', null), request, 0).most, 0);
+});
+
+test('a quote goes by the price of now, and by how a target has counted', () => {
+  const from = '2026-07-01';
+  const lab = routerFor({ m: { price: [{ from, ...price }] } }, { routes: { r: { targets: ['lab/m'] } } });
+  const entry = lab.resolve('r', null);
+  const request = facts('Hello', { body: { max_tokens: 10 } });
+  const expected = tokens * NANO_IN + 10 * NANO_OUT;
+  const at = Date.parse(from);
+  assert.deepEqual(
+    [quote(lab, entry, request, at - 1).most, quote(lab, entry, request, at).most],
+    [0, expected],
+  );
+  const learned = {
+    ...lab.learned,
+    amounts: { ...lab.learned.amounts, input: () => ({ scale: 3, cachedShare: 0 }) },
+  };
+  const scaled = quote({ plan: lab.plan, learned }, entry, request, at);
+  assert.equal(scaled.of('lab', 'm')?.question, tokens * 3 * NANO_IN);
 });

@@ -137,6 +137,46 @@ test('mistakes are refused with what is wrong', async (t) => {
   assert.equal((await call(ADMIN, 'DELETE', '/admin/keys/ops')).status, 409);
   assert.equal((await call(ADMIN, 'PATCH', '/admin/keys/nobody', {})).status, 404);
   assert.equal((await call(ADMIN, 'GET', '/admin/keys/nobody')).status, 404);
+  await call(ADMIN, 'POST', '/admin/keys', { name: 'web' });
+  for (const grace of ['3651d', '999999999999999d', 'soon', 5]) {
+    const { status, json: answer } = await call(ADMIN, 'POST', '/admin/keys/web/rotate', { grace });
+    assert.deepEqual([status, answer.error.param], [400, 'grace'], `${grace}`);
+  }
+});
+
+test('a key is rotated without a body, and one of the configuration is shown like the others', async (t) => {
+  const { call } = await setUp(t);
+  await call(ADMIN, 'POST', '/admin/keys', { name: 'web' });
+  const rotated = await call(ADMIN, 'POST', '/admin/keys/web/rotate');
+  assert.equal(rotated.status, 200);
+  const hours = (Date.parse(rotated.json.previous_until) - Date.now()) / 3_600_000;
+  assert.ok(hours > 23.9 && hours <= 24, `${hours}`);
+  const { status, json: shown } = await call(ADMIN, 'GET', '/admin/keys/ops');
+  assert.deepEqual([status, shown.name, shown.source, shown.key], [200, 'ops', 'configuration', null]);
+});
+
+test('changes of one key at once are all made, and of two keys of one name one', async (t) => {
+  const { call } = await setUp(t);
+  const twice = await Promise.all([1, 2].map(() => call(ADMIN, 'POST', '/admin/keys', { name: 'web' })));
+  assert.deepEqual(twice.map(({ status }) => status).sort(), [201, 409]);
+  const changes = [{ tags: ['a'] }, { budget: { usd: 1, per: 'day' } }, { limits: { concurrency: 2 } }];
+  await Promise.all(changes.map((change) => call(ADMIN, 'PATCH', '/admin/keys/web', change)));
+  const { json: key } = await call(ADMIN, 'GET', '/admin/keys/web');
+  assert.deepEqual([key.tags, key.budget?.usd, key.limits], [['a'], 1, { concurrency: 2 }]);
+});
+
+test('without a database keys can be listed, and not created', async (t) => {
+  const upstream = await startUpstream(t, json());
+  const gateway = await startGateway(t, {
+    database: false,
+    keys: [{ name: 'root', key: ADMIN, scopes: ['admin'] }],
+    providers: { main: { type: 'openai-compatible', baseUrl: upstream.url } },
+  });
+  const call = caller(gateway);
+  assert.equal((await call(ADMIN, 'GET', '/admin/keys')).json.data.length, 1);
+  const { status, json: answer } = await call(ADMIN, 'POST', '/admin/keys', { name: 'web' });
+  assert.equal(status, 404);
+  assert.match(answer.error.message, /the ledger is off/);
 });
 
 test('only the scope admin reaches what is below /admin', async (t) => {

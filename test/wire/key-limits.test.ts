@@ -3,8 +3,17 @@ import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import OpenAI from 'openai';
-import { chat, errorOf, type Row, rawPost } from '../helpers/gateway.js';
-import { chunk, failing, json, roleChunk, type Script, sse, sseThenHang } from '../helpers/upstream.js';
+import { chat, errorOf, post, type Row, rawPost } from '../helpers/gateway.js';
+import {
+  chunk,
+  failing,
+  json,
+  roleChunk,
+  type Script,
+  sse,
+  sseThenHang,
+  startUpstream,
+} from '../helpers/upstream.js';
 import { bearer, FREE, KEY, startLimited } from './key-limits-fixture.js';
 
 /** The rate-limit headers of an answer. */
@@ -96,6 +105,59 @@ test('tokens are reserved before a request is sent, and settled with what was us
   assert.ok(Number(notNow.headers.get('retry-after')) > 50);
   assert.equal(notNow.headers.get('x-ratelimit-remaining-requests'), '95', 'and it took no request');
   assert.equal(upstream.seen.length, 5);
+});
+
+test('what a budget refuses takes nothing from the limits', async (t) => {
+  const models = { 'test-model': { price: { input: 1, output: 1 } } };
+  const upstream = await startUpstream(t, json());
+  const { gateway, ask } = await startLimited(t, {}, json(), {
+    keys: [
+      {
+        name: 'web',
+        key: KEY,
+        limits: { requestsPerMinute: 10, tokensPerMinute: 1000, concurrency: 1 },
+        budget: { usd: 0.000_000_001, per: 'day' },
+      },
+    ],
+    providers: { main: { type: 'openai-compatible', baseUrl: upstream.url, models } },
+  });
+  for (let count = 0; count < 3; count++) {
+    const refused = await ask({ ...chat, max_tokens: 500 });
+    assert.equal((await errorOf(refused)).code, 'budget_exceeded');
+    const { headers } = refused;
+    assert.equal(headers.get('x-ratelimit-remaining-requests'), '10');
+    assert.equal(headers.get('x-ratelimit-remaining-tokens'), '1000');
+    await gateway.exchanges(count + 1);
+  }
+  assert.equal(upstream.seen.length, 0);
+});
+
+test('limits that change while a request is under way hold for what comes after it', async (t) => {
+  let answer = (): void => {};
+  const { gateway, upstream } = await startLimited(
+    t,
+    {},
+    (response, seen, request) => {
+      answer = () => json()(response, seen, request);
+    },
+    { keys: [{ name: 'root', key: KEY, scopes: ['admin'] }] },
+  );
+  const change = async (method: string, path: string, body: object) => {
+    const headers = { ...bearer, 'content-type': 'application/json' };
+    const response = await fetch(gateway.url + path, { method, headers, body: JSON.stringify(body) });
+    return JSON.parse(await response.text());
+  };
+  const limits = { requests_per_minute: 100 };
+  const { key } = await change('POST', '/admin/keys', { name: 'team', limits });
+  const ask = () => post(`${gateway.url}/v1/chat/completions`, chat, { authorization: `Bearer ${key}` });
+  const slow = ask();
+  while (upstream.seen.length === 0) await new Promise(setImmediate);
+  upstream.script(json());
+  await change('PATCH', '/admin/keys/team', { limits: { requests_per_day: 3 } });
+  assert.deepEqual([(await ask()).status, (await ask()).status], [200, 200]);
+  answer();
+  assert.equal((await slow).headers.get('x-ratelimit-limit-requests'), '3');
+  assert.deepEqual([(await ask()).status, (await ask()).status], [200, 429]);
 });
 
 test('a place is given back on every path', async (t) => {
@@ -209,6 +271,18 @@ test('the official client waits as long as retry-after says, and then succeeds',
   assert.equal(arrivals.length, 3);
   // Its own backoff would have been at most half a second.
   assert.ok(again - refused >= 1000, `${again - refused} ms`);
+});
+
+test('the official client neither sleeps for hours nor repeats what only another day allows', async (t) => {
+  const { gateway, ask } = await startLimited(t, { requestsPerDay: 1 });
+  await (await ask()).arrayBuffer();
+  const client = new OpenAI({ apiKey: KEY, baseURL: `${gateway.url}/v1`, maxRetries: 3 });
+  const messages = [{ role: 'user' as const, content: 'Hi' }];
+  await assert.rejects(
+    client.chat.completions.create({ model: chat.model, messages }, { signal: AbortSignal.timeout(20_000) }),
+    (error) => error instanceof OpenAI.RateLimitError && Number(error.headers.get('retry-after')) > 80_000,
+  );
+  assert.equal((await gateway.exchanges(2)).length, 2);
 });
 
 test('the official client does not repeat what can never fit', async (t) => {
