@@ -48,7 +48,7 @@ export async function measureWithStats(subject: Subject, context: Context): Prom
     const delay = await child?.delay();
     await Promise.all(reports);
     return {
-      rate: rate * SHARE,
+      offered: rate * SHARE,
       core: cpu / seconds,
       p50: measured.quantile(0.5),
       p99: measured.quantile(0.99),

@@ -9,6 +9,8 @@ export interface Metrics {
   /** Requests, or events, a second, of as many as it can take. */
   rate?: number;
   rateRatio?: number;
+  /** Requests a second that were sent, where that is not the most it can take. */
+  offered?: number;
   /** The share of its core that the process used, and the share that upstream and clients used of theirs. 0 to 1. */
   core?: number;
   clients?: number;

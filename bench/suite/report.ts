@@ -8,6 +8,7 @@ interface Column {
 
 const us = (value: number) => `${value.toFixed(value < 10 ? 2 : 1)} us`;
 const ms = (value: number) => `${value.toFixed(Math.abs(value) < 10 ? 2 : 0)} ms`;
+const count = (value: number) => Math.round(value).toLocaleString('en-US');
 const times = (value: number) => `${value.toFixed(2)} x`;
 const percent = (value: number) => `${(value * 100).toFixed(1)} %`;
 const megabytes = (value: number) => `${(value / 1e6).toFixed(0)} MB`;
@@ -16,7 +17,8 @@ const megabytes = (value: number) => `${(value / 1e6).toFixed(0)} MB`;
 const columns: readonly Column[] = [
   { metric: 'cpu', title: 'CPU', format: us },
   { metric: 'cpuRatio', title: 'to floor', format: times },
-  { metric: 'rate', title: 'a second', format: (value) => Math.round(value).toLocaleString('en-US') },
+  { metric: 'rate', title: 'a second', format: count },
+  { metric: 'offered', title: 'sent a second', format: count },
   { metric: 'rateRatio', title: 'to floor', format: times },
   { metric: 'core', title: 'core', format: percent },
   { metric: 'clients', title: 'clients', format: percent },
