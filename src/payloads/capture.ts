@@ -4,14 +4,24 @@ import { CUT_SLACK, type Payload, PLAIN_RULES } from './prepare.js';
 
 /** The bodies of one exchange, kept until it is known whether they are to be stored. */
 export interface Capture {
-  /** A new try at an upstream: what an earlier one answered is forgotten. What follows comes in pieces. */
+  /** A new try at an upstream: what earlier ones answered is forgotten. */
+  next(): CapturedTry;
+  /** A try at one upstream beside another. Unless one is said to be kept, what the first answers is stored. */
+  beside(): CapturedTry;
+  /** What is to be stored, now that the exchange is over. Nothing is kept afterwards. */
+  end(exchange: Concluded): Payload[];
+}
+
+/** What one try is answered. */
+export interface CapturedTry {
+  /** It begins once more, and what follows comes in pieces. */
   restart(form: Form): void;
   /** A piece of the answer, as the upstream sent it. */
   piece(bytes: Buffer): void;
   /** The whole answer, which nobody changes any more. */
   answer(bytes: Buffer): void;
-  /** What is to be stored, now that the exchange is over. Nothing is kept afterwards. */
-  end(exchange: Concluded): Payload[];
+  /** The exchange ends with this one: what others answer is forgotten. */
+  keep(): void;
 }
 
 type Form = 'body' | 'events';
@@ -75,6 +85,52 @@ function createCapture(
   isWanted: (exchange: Concluded) => boolean,
 ): Capture {
   const limit = maxPayload + CUT_SLACK;
+  let tries: KeptTry[] = [];
+
+  function open(): CapturedTry {
+    const tried = keepTry(limit, room);
+    tries.push(tried);
+    return {
+      restart: tried.restart,
+      piece: tried.piece,
+      answer: tried.answer,
+      keep() {
+        if (tries.includes(tried)) forget(tried);
+      },
+    };
+  }
+
+  function forget(but: KeptTry | null): void {
+    for (const tried of tries) if (tried !== but) tried.end();
+    tries = tries.filter((tried) => tried === but);
+  }
+
+  return {
+    next() {
+      forget(null);
+      return open();
+    },
+    beside: open,
+    end(exchange) {
+      const [stored] = tries;
+      const payloads = isWanted(exchange)
+        ? [payload('request', 'body', request, request.length, limit), ...(stored?.response() ?? [])]
+        : [];
+      forget(null);
+      return payloads;
+    },
+  };
+}
+
+/** What is held of the answer to one try. */
+interface KeptTry extends Omit<CapturedTry, 'keep'> {
+  /** To be called once, before its end. */
+  response(): Payload[];
+  /** Gives its room back. What follows is not kept. */
+  end(): void;
+}
+
+function keepTry(limit: number, room: { left: number }): KeptTry {
   let answered: Buffer | null = null;
   let pieces: Accumulator | null = null;
   let form: Form = 'body';
@@ -88,17 +144,6 @@ function createCapture(
     answered = null;
     bytes = 0;
     full = false;
-  }
-
-  function response(): Payload[] {
-    if (answered !== null) return [payload('response', 'body', answered, answered.length)];
-    return pieces === null ? [] : [payload('response', form, pieces.take(), bytes)];
-  }
-
-  /** A part is copied: a view of it would hold on to the whole. */
-  function payload(kind: Payload['kind'], as: Form, body: Buffer, whole: number): Payload {
-    const cut = as === 'body' && body.length > limit;
-    return { kind, form: as, body: cut ? Buffer.from(body.subarray(0, limit)) : body, bytes: whole };
   }
 
   return {
@@ -120,16 +165,24 @@ function createCapture(
     },
     answer(whole) {
       forget();
-      answered = whole;
+      if (!ended) answered = whole;
     },
-    end(exchange) {
+    response() {
+      if (answered !== null) return [payload('response', 'body', answered, answered.length, limit)];
+      if (pieces === null) return [];
+      // What is taken out counts no longer.
+      room.left += pieces.length;
+      return [payload('response', form, pieces.take(), bytes, limit)];
+    },
+    end() {
+      forget();
       ended = true;
-      room.left += pieces?.length ?? 0;
-      const wanted = isWanted(exchange);
-      const payloads = wanted ? [payload('request', 'body', request, request.length), ...response()] : [];
-      pieces = null;
-      answered = null;
-      return payloads;
     },
   };
+}
+
+/** A part is copied: a view of it would hold on to the whole. */
+function payload(kind: Payload['kind'], as: Form, body: Buffer, whole: number, limit: number): Payload {
+  const cut = as === 'body' && body.length > limit;
+  return { kind, form: as, body: cut ? Buffer.from(body.subarray(0, limit)) : body, bytes: whole };
 }

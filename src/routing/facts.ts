@@ -20,8 +20,10 @@ export interface RequestFacts {
   readonly pricedOnly: boolean;
   /** The longest answer that the client wants, in tokens; null when it sets no bound. */
   readonly maxOutputTokens: number | null;
-  /** How many answers it wants. */
+  /** How many answers the client wants at once: `n` of them to each prompt. */
   readonly choices: number;
+  /** How many are generated, and billed: `best_of`, of which `n` are shown. */
+  readonly generated: number;
   /** Estimated tokens of everything the model reads; `digest.ts` says how. Read from the body at first use. */
   readonly inputTokens: number;
   /** Read from the body at first use. */
@@ -43,6 +45,9 @@ export interface Incoming {
   readonly keyPolicy?: string | null;
   readonly pricedOnly?: boolean;
 }
+
+/** More choices than any provider gives; it bounds what is kept of them while a stream passes. */
+const MAX_CHOICES = 4096;
 
 /** The facts of one request. What takes time to find out is found out once, when somebody asks. */
 export function requestFacts({
@@ -66,7 +71,8 @@ export function requestFacts({
     streaming: body.stream === true,
     maxOutputTokens:
       count(body.max_completion_tokens) ?? count(body.max_tokens) ?? count(body.max_output_tokens),
-    choices: choicesOf(body),
+    choices: Math.min(MAX_CHOICES, (count(body.n) ?? 1) * prompts(body.prompt)),
+    generated: Math.max(count(body.n) ?? 1, count(body.best_of) ?? 1) * prompts(body.prompt),
     get inputTokens() {
       return content().inputTokens;
     },
@@ -80,10 +86,9 @@ export function requestFacts({
   };
 }
 
-/** `best_of` answers are generated, and billed, of which `n` are shown; each prompt of a list has its own. */
-function choicesOf({ n, best_of: bestOf, prompt }: Record<string, unknown>): number {
-  const prompts = Array.isArray(prompt) && typeof prompt[0] !== 'number' ? prompt.length : 1;
-  return Math.max(1, prompts) * Math.max(count(n) ?? 1, count(bestOf) ?? 1);
+/** A list of numbers is one prompt in tokens; a list of anything else is a list of prompts. */
+function prompts(prompt: unknown): number {
+  return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? Math.max(1, prompt.length) : 1;
 }
 
 function count(value: unknown): number | null {

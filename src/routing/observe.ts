@@ -15,6 +15,8 @@ export interface Sent {
 export interface Observer {
   /** The target gave its first content, `ms` milliseconds after it was asked, at `now` (epoch milliseconds). */
   firstContent(sent: Sent, ms: number, now: number): void;
+  /** Another answer was taken, `ms` milliseconds after the target was asked, when it had given no content yet. */
+  outrun(sent: Sent, ms: number, now: number): void;
   /** The target failed by its own fault, `ms` milliseconds after it was asked. */
   failed(sent: Sent, ms: number, now: number): void;
   /** The whole answer came, with the usage that the provider reported. */
@@ -26,6 +28,9 @@ export function createObserver(learned: Learned): Observer {
   return {
     firstContent(sent, ms, now) {
       if (isChosenAmong(sent)) learned.speeds.answered(speedKind(sent.facts), sent.target.id, ms, now);
+    },
+    outrun(sent, ms, now) {
+      if (isChosenAmong(sent)) learned.speeds.outrun(speedKind(sent.facts), sent.target.id, ms, now);
     },
     failed(sent, ms, now) {
       if (isChosenAmong(sent)) learned.speeds.failed(speedKind(sent.facts), sent.target.id, ms, now);

@@ -9,6 +9,8 @@ export interface EventReading {
   textBytes: number;
   terminated: boolean;
   finishReason: string | null;
+  /** The indexes of the choices that say how they ended. A choice without an index is the first. */
+  ended: number[];
   usage: Usage | null;
   error: StreamError | null;
   id: string | null;
@@ -79,6 +81,7 @@ function blank(): EventReading {
     textBytes: 0,
     terminated: false,
     finishReason: null,
+    ended: [],
     usage: null,
     error: null,
     id: null,
@@ -97,6 +100,7 @@ function readChoices(choices: unknown[], reading: EventReading): void {
     const finishReason = textOf(choice.finish_reason);
     if (finishReason) {
       reading.finishReason = finishReason;
+      reading.ended.push(typeof choice.index === 'number' ? choice.index : 0);
       reading.content = true;
     }
     if (textOf(choice.text)) {

@@ -12,6 +12,8 @@ export interface StreamFacts {
   terminated: boolean;
   /** Chat: the last `finish_reason`. Responses: the final status. */
   finishReason: string | null;
+  /** Something said how the answer ended: in a chat each of the choices that were asked for. */
+  finished: boolean;
   /** The last one seen. */
   usage: Usage | null;
   /** The first error event. */
@@ -60,6 +62,7 @@ export function noFacts(): StreamFacts {
     content: false,
     terminated: false,
     finishReason: null,
+    finished: false,
     usage: null,
     error: null,
     malformed: false,
@@ -70,9 +73,11 @@ export function noFacts(): StreamFacts {
   };
 }
 
-/** `json`: every event of this API is JSON. */
-export function createObserver(json: boolean): Observer {
+/** `json`: every event of this API is JSON. `choices`: how many answers the stream is to hold. */
+export function createObserver(json: boolean, choices: number): Observer {
   const facts = noFacts();
+  /** Never more of them than were asked for, whatever the upstream sends. */
+  const ended = new Set<number>();
   let done = false;
   let chat = false;
   let samples = 0;
@@ -127,12 +132,20 @@ export function createObserver(json: boolean): Observer {
   function note(found: EventReading): void {
     if (found.content) facts.content = true;
     if (found.terminated) facts.terminated = true;
-    facts.finishReason = found.finishReason ?? facts.finishReason;
+    noteEnd(found);
     facts.usage = found.usage ?? facts.usage;
     facts.error ??= found.error;
     facts.responseId ??= found.id;
     facts.responseModel ??= found.model;
     facts.contentBytes += found.textBytes;
+  }
+
+  /** Some upstreams say more than once how a choice ended, so it takes as many different ones. */
+  function noteEnd({ finishReason, ended: now }: EventReading): void {
+    if (finishReason === null) return;
+    facts.finishReason = finishReason;
+    for (const index of now) if (ended.size < choices) ended.add(index);
+    facts.finished ||= now.length === 0 || ended.size >= choices;
   }
 
   return {

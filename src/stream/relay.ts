@@ -130,8 +130,8 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
       stop();
       return;
     }
-    const { finishReason, terminated, error } = tap.facts;
-    if (options.mustSayEnd && finishReason === null && !terminated && error === null) {
+    const { finished, terminated, error } = tap.facts;
+    if (options.mustSayEnd && !finished && !terminated && error === null) {
       // Half an event would reach the client as nonsense: it is told what happened instead.
       breakOff('upstream_incomplete', 'The upstream ended its answer before it was complete.');
     } else {

@@ -13,6 +13,8 @@ export interface TapOptions {
   stripUsage: boolean;
   /** Whether every event of this API is JSON, so that one that is not is a fault. Default false. */
   json?: boolean;
+  /** How many choices a chat stream is to hold: it is finished when each has said how it ended. Default 1. */
+  choices?: number;
   /** An event above this many bytes is relayed as it comes, and only its two ends are read. Default 1 MiB. */
   maxEventBytes?: number;
 }
@@ -43,7 +45,7 @@ const NOTHING = Buffer.alloc(0);
  * tap.facts.usage?.outputText;
  */
 export function createTap(options: TapOptions): Tap {
-  const observer = createObserver(options.json ?? false);
+  const observer = createObserver(options.json ?? false, options.choices ?? 1);
   const cutter = createCutter();
   const asAskedFor = options.stripUsage ? withoutNullUsage : (bytes: Buffer) => bytes;
   let usageOnly = false;

@@ -30,6 +30,8 @@ export interface Work {
   streaming: boolean;
   send: Connection['send'];
   request: Omit<UpstreamRequest, 'signal'>;
+  /** How many choices the answer is to have. */
+  choices: number;
   /** The client did not ask for the usage chunk, so it must not see it. */
   stripUsage: boolean;
   /** What the exchange used, from the bytes of its answer, when the upstream does not say. */
@@ -54,8 +56,8 @@ export type Result = Won | { failure: Failure };
 /** One try at one target. Resolves at the commit point with the answer, or before it with the failure. */
 export async function attempt(work: Work, record: Attempt): Promise<Result> {
   const { exchange, control, report } = work;
-  const capture = capturedBy(work);
-  capture?.restart('body');
+  const { captured } = control;
+  captured?.restart('body');
   const controller = new AbortController();
   let timedOut: EndReason | null = null;
   let relay: Relay | null = null;
@@ -73,6 +75,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
   control.stop = () => {
     if (exchange.cancelled === 'client_gone' && work.drain !== null && !control.lost) {
       startDrain(exchange, work.drain, stop);
+      captured?.keep();
       relay?.leave();
     } else stop();
   };
@@ -96,7 +99,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     record.rateLimit = rateLimitSnapshot(response.headers, work.target.provider);
     if (response.status >= 400 && response.status < 600) {
       const body = await readError(response.body);
-      capture?.answer(body);
+      captured?.answer(body);
       return { failure: { kind: 'answer', status: response.status, headers: response.headers, body } };
     }
     const form = expectedForm(work, response);
@@ -125,16 +128,6 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
       record.totalUs = sinceStart(exchange) - record.startedUs;
     }
   }
-}
-
-/** What is to be stored of the attempt's answer: of two at once only the first one's can be. */
-export function capturedBy({ exchange, control }: Pick<Work, 'exchange' | 'control'>): Exchange['capture'] {
-  return control.beside ? null : exchange.capture;
-}
-
-/** The answer goes to the client: what was captured of another attempt is not this one's. */
-export function dropOthers({ exchange, control }: Pick<Work, 'exchange' | 'control'>): void {
-  if (control.beside) exchange.capture?.restart('body');
 }
 
 /** What a stream must carry so that nothing on the way buffers, changes or keeps it. */

@@ -23,11 +23,13 @@ export async function attended(
     }
   };
   const tried = await run(() => {
-    const control = createControl(controls.length > 0);
+    const { capture } = exchange;
+    const control = createControl(controls.length > 0 ? capture?.beside() : capture?.next());
     controls.push(control);
     return control;
   });
   exchange.upstreamUs += sinceStart(exchange) - startedUs;
+  tried.control.captured?.keep();
   if ('failure' in tried) {
     exchange.onCancel = null;
     return tried;

@@ -1,4 +1,5 @@
 import type { Exchange } from '../exchange.js';
+import type { CapturedTry } from '../payloads/capture.js';
 
 /** The handle on an attempt under way. */
 export interface Control {
@@ -6,12 +7,12 @@ export interface Control {
   stop: (() => void) | null;
   /** Another attempt of the exchange was faster. */
   lost: boolean;
-  /** It began beside another one: what is captured of the exchange is the other's. */
-  readonly beside: boolean;
+  /** Keeps what is to be stored of the answer; null when nothing is. */
+  readonly captured: CapturedTry | null;
 }
 
-export function createControl(beside = false): Control {
-  return { stop: null, lost: false, beside };
+export function createControl(captured: CapturedTry | null = null): Control {
+  return { stop: null, lost: false, captured };
 }
 
 /** Whether nobody waits for what the attempt brings. */

@@ -133,11 +133,24 @@ const unreachable = new Set([
 
 const invalid = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UNREADABLE_ANSWER', 'HTTPParserError']);
 
+/**
+ * What undici says of interim answers that nobody asked for. It ends the connection over them, and no option of it
+ * makes it wait for the answer behind them, as RFC 9110, 15.2 wants.
+ */
+const unasked = new Map([
+  ['bad response', 'The upstream sent a "100 Continue" that nobody asked for.'],
+  ['bad upgrade', 'The upstream went over to another protocol, which nobody asked for.'],
+]);
+
 /** What a thrown transport error was, from Node's and undici's error codes. */
 export function transportFailure(error: unknown, status: number | null): Failure & { kind: 'broken' } {
   const code = errorCode(error);
   const message = error instanceof Error ? error.message : String(error);
   const told = code === '' ? message : `${code}: ${message}`;
+  const interim = code === 'UND_ERR_SOCKET' ? unasked.get(message) : undefined;
+  if (interim !== undefined) {
+    return { kind: 'broken', endReason: 'upstream_invalid', message: interim, status };
+  }
   return { kind: 'broken', endReason: endReasonOf(code), message: told, status };
 }
 

@@ -13,7 +13,8 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 
 /**
  * What the caller reads when the last failure is the final word: the upstream's own status and body, or a
- * `GatewayError` when there was no answer to pass on. `resetMs` is the earliest moment a target is free again.
+ * `GatewayError` when there was no answer to pass on. `resetMs` tells in how many milliseconds a target is free again;
+ * when that is not known, the upstream's own word on it stands.
  */
 export function finalAnswer(
   exchange: Exchange,
@@ -39,8 +40,9 @@ export function finalAnswer(
     return jsonAnswer(status, errorBody('upstream_authentication_failed', message));
   }
   const answer = passedOn(failure, target);
-  if (status === 429) {
-    answer.headers['retry-after'] = retryAfterSeconds(resetMs() ?? 0);
+  const waitMs = status === 429 ? resetMs() : null;
+  if (waitMs !== null) {
+    answer.headers['retry-after'] = retryAfterSeconds(waitMs);
     // Clients prefer it, but it speaks for one target only.
     delete answer.headers['retry-after-ms'];
   }
@@ -50,17 +52,22 @@ export function finalAnswer(
 /** The upstream's own error, byte for byte when it is JSON; anything else is put into an error body. */
 function passedOn({ status, headers, body }: Failure & { kind: 'answer' }, target: Target): Answer {
   const text = body.toString('utf8');
+  const passed = responseHeaders(headers, target.provider);
   if (!isJson(text)) {
     const message = `The provider "${target.provider.name}" answered ${status}: ${hideSecret(text, target.provider).slice(0, 300)}`;
-    return jsonAnswer(status, errorBody('upstream_error', message));
+    const answer = jsonAnswer(status, errorBody('upstream_error', message));
+    for (const name of ['retry-after', 'retry-after-ms']) {
+      const told = passed[name];
+      if (told !== undefined) answer.headers[name] = told;
+    }
+    return answer;
   }
-  const passed = responseHeaders(headers, target.provider);
   if (!isJsonType(mediaType({ headers }))) passed['content-type'] = JSON_TYPE;
   return { status, headers: passed, body: withoutSecret(body, target.provider) };
 }
 
 function jsonAnswer(status: number, body: unknown): Answer {
-  const headers = { 'content-type': JSON_TYPE };
+  const headers: Answer['headers'] = { 'content-type': JSON_TYPE };
   return { status, headers, body: Buffer.from(JSON.stringify(body)) };
 }
 
@@ -106,6 +113,7 @@ const waiting: ReadonlySet<string> = new Set([
   'quota_exhausted',
   'concurrency_full',
 ]);
+/** For what ends by itself nobody knows when: a call under way, the probe of a breaker. */
 const UNKNOWN_RESET_MS = 1_000;
 
 /** Whether one of the targets may be free for the request some time, if it waits. */
@@ -122,7 +130,8 @@ export function nothingAvailable({ plan, skips, retryAt, queue }: Refused, now: 
     return new GatewayError('context_length_exceeded', message, { param: 'messages' });
   }
   const passing = skips.filter(({ reason }) => !isLasting(reason));
-  const retryAfterMs = retryAt === null ? UNKNOWN_RESET_MS : Math.max(0, retryAt - now);
+  const unknown = passing.length > 0 || queue !== null ? UNKNOWN_RESET_MS : undefined;
+  const retryAfterMs = retryAt === null ? unknown : Math.max(0, retryAt - now);
   if (queue === 'closed') return shuttingDown();
   if (queue === 'full') {
     return new GatewayError('rate_limit_exceeded', `The queue of ${whose} is full.`, { retryAfterMs });

@@ -4,7 +4,7 @@ import { createByteTap } from '../stream/byte-tap.js';
 import { createRelay, type Relay, type RelayEnd } from '../stream/relay.js';
 import { createTap } from '../stream/tap.js';
 import { noteCommit, noteStream } from './account.js';
-import { capturedBy, dropOthers, type Work } from './attempt.js';
+import type { Work } from './attempt.js';
 import { isJson, mediaType } from './kind.js';
 import { withoutSecret } from './secret.js';
 import type { Timers } from './timers.js';
@@ -30,10 +30,10 @@ export function openRelay(
   const isKnown = endpoint.answer !== 'any' || endpoint.path.startsWith('/responses/');
   const tap =
     form === 'events'
-      ? createTap({ stripUsage: work.stripUsage, json: isKnown })
+      ? createTap({ stripUsage: work.stripUsage, json: isKnown, choices: work.choices })
       : createByteTap({ json: isJson(mediaType(response)), holdLast: exchange.seal !== null });
-  const capture = capturedBy(work);
-  if (form === 'events') capture?.restart('events');
+  const { captured } = control;
+  if (form === 'events') captured?.restart('events');
   let lastUs: number | null = null;
   let largestGapUs: number | null = null;
   let written = 0;
@@ -48,7 +48,7 @@ export function openRelay(
     seal:
       exchange.seal === null ? null : () => whenAccepted().then(() => exchange.seal?.(response.status, null)),
     onRead(chunk) {
-      if (form === 'events') capture?.piece(chunk);
+      if (form === 'events') captured?.piece(chunk);
       const now = sinceStart(exchange);
       if (lastUs !== null) largestGapUs = Math.max(largestGapUs ?? 0, now - lastUs);
       lastUs = now;
@@ -83,7 +83,6 @@ export function openRelay(
 
   function accept(): void {
     accepted = true;
-    dropOthers(work);
     exchange.streaming = form === 'events';
     // What a header says of the length need not be sent: the answer to a HEAD has a length and no bytes.
     exchange.bytesOut = (exchange.bytesOut ?? 0) + written;

@@ -17,6 +17,8 @@ export interface Report {
   succeeded(usage: Usage | null): void;
   /** The target failed by its own fault. */
   failed(): void;
+  /** Another answer was taken before this one had begun. */
+  outrun(): void;
   /** How it ended says nothing about the target. */
   ended(): void;
 }
@@ -49,6 +51,10 @@ export function createReport(permit: Permit, observe: Observer, sent: Sent, free
       const now = Date.now();
       if (end('failure', null)) observe.failed(sent, now - startedAt, now);
     },
+    outrun() {
+      const now = Date.now();
+      if (end('neutral', null)) observe.outrun(sent, now - startedAt, now);
+    },
     ended: () => void end('neutral', null),
   };
 }
@@ -80,5 +86,6 @@ export const noReport: Report = {
   firstContent: nothing,
   succeeded: nothing,
   failed: nothing,
+  outrun: nothing,
   ended: nothing,
 };

@@ -23,6 +23,7 @@ export type Tried = (Won & { control: Control }) | Failed;
 
 /** It gave no answer. */
 export interface Failed {
+  control: Control;
   failure: Failure;
   target: Target;
   action: Verdict['action'];
@@ -98,6 +99,7 @@ export function createSender(
     // Before the permit goes back: who waits for it is picked for in the same breath.
     block(target, verdict.effect, facts.endpoint);
     if (isTargetFault(failure)) report.failed();
+    else if (wasOutrun(exchange, failure, control)) report.outrun();
     else report.ended();
     if (verdict.effect === null) progress.tried.add(target.id);
     if (failure.kind === 'answer') {
@@ -107,7 +109,7 @@ export function createSender(
     if (verdict.action === 'larger') {
       progress.largerThan = Math.max(progress.largerThan ?? 0, target.declared?.context ?? 0);
     }
-    return { failure, target, action: verdict.action };
+    return { control, failure, target, action: verdict.action };
   }
 
   async function ask(job: Job, target: Target, manner: Manner) {
@@ -137,9 +139,10 @@ export function createSender(
       streaming,
       send: through,
       request,
+      choices: job.facts.choices,
       stripUsage,
       estimate,
-      drain,
+      drain: isFetch(exchange) ? null : drain,
       control,
       report,
     };
@@ -176,7 +179,7 @@ export function createSender(
       const [record, result] = await ask(job, target, { streamOptions: false, control, report: noReport });
       if ('answer' in result) return { ...result, control };
       note(job.exchange, record, result.failure, target, control);
-      return { failure: result.failure, target, action: 'stop' };
+      return { control, failure: result.failure, target, action: 'stop' };
     },
     async close() {
       await Promise.all([...connections.values()].map((connection) => connection.close()));
@@ -191,6 +194,16 @@ function parseList(bytes: Buffer): unknown {
   } catch {
     throw new Error('GET /models answered something that is not JSON.');
   }
+}
+
+/** Not when it was the client that left, and one answer is read on for the record. */
+function wasOutrun({ cancelled }: Exchange, failure: Failure, { lost }: Control): boolean {
+  return failure.kind === 'cancelled' && lost && cancelled === null;
+}
+
+/** What is fetched, a file for instance, was paid for before, if at all: there is no usage to read on for. */
+function isFetch({ method }: Exchange): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 function lose(record: Attempt, won: Won, report: Report): void {

@@ -2,7 +2,7 @@ import { type Attempt, sinceStart } from '../exchange.js';
 import { errorBytes, findError } from '../stream/event-error.js';
 import { isRecord } from '../stream/json.js';
 import { noteAnswer, noteCommit } from './account.js';
-import { capturedBy, dropOthers, type Result, type Work } from './attempt.js';
+import type { Result, Work } from './attempt.js';
 import { responseHeaders } from './headers.js';
 import { isJson, mediaType } from './kind.js';
 import { readAll } from './read-all.js';
@@ -28,7 +28,7 @@ export async function takeWhole(
   });
   timers.clear();
   const body = withoutSecret(read, work.target.provider);
-  capturedBy(work)?.answer(body);
+  work.control.captured?.answer(body);
   const answer = parseObject(body);
   const error = answer === null || response.status >= 300 ? null : findError(answer, null, null);
   if (error !== null) {
@@ -51,7 +51,6 @@ export async function takeWhole(
   return {
     answer: { status: response.status, headers, body },
     accept() {
-      dropOthers(work);
       noteAnswer(work, answer);
       noteCommit(work, record);
       const { usage, usageSource } = work.exchange;

@@ -32,7 +32,7 @@ test('errors captures what did not end well, all captures everything', () => {
     ['all', 'ok', 2],
   ] as const) {
     const made = begin(createCapturing({ database: { capture } }));
-    made.answer(answer);
+    made.next().answer(answer);
     assert.equal(made.end({ ...ok, outcome }).length, count, `${capture} ${outcome}`);
   }
 });
@@ -59,9 +59,10 @@ test('the setting of a key comes before that of the route, and that before the d
 
 test('what an earlier try answered is forgotten', () => {
   const made = begin(createCapturing(all));
-  made.restart('events');
-  made.piece(Buffer.from('data: old\n\n'));
-  made.restart('body');
+  const first = made.next();
+  first.restart('events');
+  first.piece(Buffer.from('data: old\n\n'));
+  made.next();
   assert.deepEqual(
     made.end(ok).map(({ kind }) => kind),
     ['request'],
@@ -70,8 +71,8 @@ test('what an earlier try answered is forgotten', () => {
 
 test('pieces are put together, and kept up to a limit that leaves room for a credential across it', () => {
   const made = begin(createCapturing(all));
-  made.restart('body');
-  for (let count = 0; count < 100; count += 1) made.piece(Buffer.alloc(100, 'x'));
+  const tried = made.next();
+  for (let count = 0; count < 100; count += 1) tried.piece(Buffer.alloc(100, 'x'));
   const response = made.end(ok)[1];
   assert.equal(response?.body.byteLength, 1000 + CUT_SLACK);
   assert.equal(response?.bytes, 10_000);
@@ -88,16 +89,41 @@ test('a large body is not held on to when only its beginning is kept', () => {
 test('all captures together hold a bounded number of bytes, and give their room back', () => {
   const capturing = createCapturing({ database: { capture: 'all', maxPayload: 100_000 } }, 150);
   const [first, second] = [begin(capturing), begin(capturing)];
-  first.piece(Buffer.alloc(100));
-  second.piece(Buffer.alloc(100));
+  const cut = second.next();
+  first.next().piece(Buffer.alloc(100));
+  cut.piece(Buffer.alloc(100));
   first.end(ok);
   // A part is missing by now, so nothing behind it may follow.
-  second.piece(Buffer.alloc(20));
-  const [, cut] = second.end(ok);
-  assert.deepEqual([cut?.body.byteLength, cut?.bytes], [50, 120]);
+  cut.piece(Buffer.alloc(20));
+  const [, part] = second.end(ok);
+  assert.deepEqual([part?.body.byteLength, part?.bytes], [50, 120]);
   const third = begin(capturing);
-  third.piece(Buffer.alloc(150));
+  third.next().piece(Buffer.alloc(150));
   assert.equal(third.end(ok)[1]?.body.byteLength, 150);
+});
+
+test('of two tries at once the one that is kept is stored, and the other gives its room back', () => {
+  const capturing = createCapturing({ database: { capture: 'all', maxPayload: 100_000 } }, 150);
+  const made = begin(capturing);
+  const [one, other] = [made.next(), made.beside()];
+  one.piece(Buffer.alloc(100, '1'));
+  other.piece(Buffer.alloc(20, '2'));
+  other.keep();
+  one.piece(Buffer.alloc(100, '1'));
+  one.answer(answer);
+  other.piece(Buffer.alloc(130, '2'));
+  assert.equal(String(made.end(ok)[1]?.body), '2'.repeat(150));
+  const next = begin(capturing);
+  const [first, second] = [next.next(), next.beside()];
+  first.piece(Buffer.alloc(75, '1'));
+  second.piece(Buffer.alloc(75, '2'));
+  assert.equal(String(next.end(ok)[1]?.body), '1'.repeat(75), 'the first, when nobody says which');
+  const last = begin(capturing).next();
+  last.piece(Buffer.alloc(10));
+  last.restart('events');
+  const whole = begin(capturing);
+  whole.next().piece(Buffer.alloc(150));
+  assert.equal(whole.end(ok)[1]?.body.byteLength, 150);
 });
 
 const prepare = (rules = {}) => createPreparation({ ...PLAIN_RULES, maxBytes: 100, ...rules });

@@ -86,6 +86,42 @@ test('an answer that is not HTTP is called invalid, not reset', async (t) => {
   assert.equal(row?.end_reason, 'upstream_invalid');
 });
 
+for (const [what, bytes, told] of [
+  ['100 Continue', 'HTTP/1.1 100 Continue\r\n\r\n', /100 Continue/],
+  [
+    '101 Switching Protocols',
+    'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n',
+    /another protocol/,
+  ],
+] as const) {
+  test(`a ${what} that nobody asked for is an invalid answer, said so in the record, and goes to the next target`, async (t) => {
+    const script: Script = (response, _seen, request) => {
+      request.socket.write(bytes);
+      json()(response, _seen, request);
+    };
+    const { gateway, chatUrl } = await setUp(t, script);
+    const response = await post(chatUrl, { ...chat, model: 'both' });
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get('x-gateway-provider'), 'second');
+    assert.equal((await post(chatUrl, chat)).status, 502);
+    const [, alone] = await gateway.exchanges(2);
+    assert.equal(alone?.end_reason, 'upstream_invalid');
+    assert.deepEqual(reasons(gateway), ['upstream_invalid', 'answered', 'upstream_invalid']);
+    assert.match(String(gateway.attempts()[0]?.error), told);
+  });
+}
+
+test('a 102 and a 103 before the answer are passed over', async (t) => {
+  const { gateway, chatUrl } = await setUp(t, (response, _seen, request) => {
+    request.socket.write('HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n');
+    json()(response, _seen, request);
+  });
+  const response = await post(chatUrl, { ...chat, model: 'both' });
+  assert.deepEqual([response.status, await response.json()], [200, completion]);
+  await gateway.exchanges(1);
+  assert.deepEqual(reasons(gateway), ['answered']);
+});
+
 test('the bytes of an error are counted although a stream failed before it', async (t) => {
   const { gateway, chatUrl } = await setUp(t, sse([]));
   const response = await post(chatUrl, { ...chat, stream: true });

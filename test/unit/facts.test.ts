@@ -23,6 +23,18 @@ test('everything a model reads counts, and nothing else', () => {
   assert.equal(count({ user: text, metadata: { text }, model: text }), 0);
 });
 
+test('the choices are n to each prompt, of a number that can be kept track of', () => {
+  const choices = (body: Record<string, unknown>) => facts('Hi', { body }).choices;
+  assert.equal(choices({}), 1);
+  assert.equal(choices({ n: 3, prompt: 'Hi' }), 3);
+  assert.equal(choices({ n: 3, prompt: ['Hi', 'Ho'] }), 6);
+  assert.equal(choices({ prompt: [[1], [2], [3]] }), 3);
+  assert.equal(choices({ prompt: [1, 2, 3] }), 1);
+  assert.equal(choices({ prompt: [] }), 1);
+  for (const n of [0, -1, 'two', null]) assert.equal(choices({ n }), 1);
+  assert.equal(choices({ n: 1e300 }), 4096);
+});
+
 test('a picture costs as much as a picture, however many bytes carry it', () => {
   const url = `data:image/png;base64,${'A'.repeat(400_000)}`;
   const parts = [

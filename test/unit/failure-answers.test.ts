@@ -49,6 +49,7 @@ async function fail(asked: Asked, send: () => Promise<UpstreamResponse>): Promis
       streaming: asked === 'stream',
       send,
       request: { method: 'POST', path: endpoint.path, headers: {}, body: Buffer.from('{}') },
+      choices: 1,
       stripUsage: false,
       estimate: () => null,
       drain: null,

@@ -118,7 +118,11 @@ test('a 429 says when the earliest target is free again, not what one upstream s
   const failure = answered(429, '{"error":{"message":"slow down"}}', { 'retry-after': '999' });
   assert.equal(finalAnswer(exchange, target(), failure, () => 4_200).headers['retry-after'], '5');
   assert.equal(exchange.endReason, 'rate_limited');
-  assert.equal(finalAnswer(open(), target(), failure, never).headers['retry-after'], '1');
+  assert.equal(
+    finalAnswer(open(), target(), failure, never).headers['retry-after'],
+    '999',
+    'nothing else is known',
+  );
 });
 
 test('an upstream’s own retry-after of another status is passed on', () => {
@@ -166,9 +170,22 @@ test('with targets blocked for different reasons it is a 503 that says them', ()
   assert.match(single.message, /the model "lab\/b"/);
 });
 
-test('with nothing known about why, a second is a good time to wait', () => {
-  const error = nothingAvailable({ ...refused(routerWithBlocks(), 'main', 0), skips: [] }, 0);
-  assert.deepEqual([error.code, error.retryAfterMs], ['no_available_target', 1_000]);
+test('what ends nobody knows when is worth a try in a second, and what never ends is worth none', () => {
+  const none = refused(routerWithBlocks(), 'main', 0);
+  const because = (...reasons: Refused['skips'][number]['reason'][]) => {
+    const skips = none.plan.entry.targets.flatMap((target, index) => {
+      const reason = reasons[index];
+      return reason === undefined ? [] : [{ target, reason, until: null, source: null }];
+    });
+    const { code, retryAfterMs } = nothingAvailable({ ...none, skips }, 0);
+    return [code, retryAfterMs];
+  };
+  assert.deepEqual(because('concurrency_full', 'concurrency_full'), ['rate_limit_exceeded', 1_000]);
+  assert.deepEqual(because('policy_denied', 'concurrency_full'), ['rate_limit_exceeded', 1_000]);
+  assert.deepEqual(because('policy_denied', 'breaker_open'), ['no_available_target', 1_000]);
+  assert.deepEqual(because('policy_denied', 'price_ceiling'), ['no_available_target', null]);
+  assert.deepEqual(because('limit_too_small', 'tier_too_low'), ['no_available_target', null]);
+  assert.deepEqual(because(), ['no_available_target', null]);
 });
 
 test('a request that no target can hold is the caller’s to shorten', () => {

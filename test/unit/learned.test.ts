@@ -32,6 +32,23 @@ test('a policy that spreads requests works for a model that several providers ha
   assert.deepEqual(run(router, 'a', 2, facts('', { policy: 'spread' })), ['a', 'a']);
 });
 
+test('being outrun tells only of a time that is longer than what was known', () => {
+  const speeds = createSpeeds();
+  const expected = () => speeds.expected('chat', 60_000)('a/m');
+  speeds.answered('chat', 'a/m', 500, 0);
+  speeds.outrun('chat', 'a/m', 400, 60_000);
+  speeds.asked('chat', 'a/m', 60_000);
+  assert.equal(expected(), 500);
+  speeds.outrun('chat', 'a/m', 600, 60_000);
+  assert.ok(expected() > 580 && expected() < 600);
+  for (let count = 0; count < 20; count++) speeds.outrun('chat', 'b/m', 1000 + count, 0);
+  assert.equal(
+    speeds.percentile95('chat', 'b/m'),
+    1018,
+    'else a target that is stopped when it is slow looks fast',
+  );
+});
+
 test('a target that answered within a millisecond is no longer one to be tried first', () => {
   const speeds = createSpeeds();
   speeds.asked('chat', 'a/m', 1000);

@@ -126,9 +126,8 @@ export function createMeter(limits: LimitsConfig, traffic: Traffic, transitMs = 
     },
     restore(saved, now) {
       for (const { name, counted } of limited) {
-        for (const [at, amount] of saved[name] ?? []) {
-          if (at <= now) counted.add(at, amount);
-        }
+        // What lies ahead was counted before the clock was set back. How long ago that was nobody knows: as if just now.
+        for (const [at, amount] of saved[name] ?? []) counted.add(Math.min(at, now), amount);
       }
     },
   };

@@ -16,6 +16,8 @@ export interface Speeds {
   asked(kind: string, target: string, now: number): void;
   /** A target gave its first content after so long. */
   answered(kind: string, target: string, ms: number, now: number): void;
+  /** After so long a target had given nothing yet, when another was faster: what it needs is more than that. */
+  outrun(kind: string, target: string, ms: number, now: number): void;
   /** A target failed after so long. */
   failed(kind: string, target: string, ms: number, now: number): void;
 }
@@ -53,6 +55,13 @@ export function createSpeeds(): Speeds {
     speed.measuredAt = now;
   }
 
+  function took(kind: string, target: string, ms: number, now: number): void {
+    const speed = kinds.obtain(kind).obtain(target);
+    measured(speed, ms, now);
+    speed.samples[speed.next] = ms;
+    speed.next = (speed.next + 1) % SAMPLES;
+  }
+
   return {
     expected(kind, now) {
       const speeds = kinds.get(kind);
@@ -69,11 +78,10 @@ export function createSpeeds(): Speeds {
     asked(kind, target, now) {
       kinds.obtain(kind).obtain(target).askedAt = now;
     },
-    answered(kind, target, ms, now) {
-      const speed = kinds.obtain(kind).obtain(target);
-      measured(speed, ms, now);
-      speed.samples[speed.next] = ms;
-      speed.next = (speed.next + 1) % SAMPLES;
+    answered: took,
+    outrun(kind, target, ms, now) {
+      // That it needs more than less than it needs is no news.
+      if (ms > (kinds.get(kind)?.get(target)?.ms ?? 0)) took(kind, target, ms, now);
     },
     failed(kind, target, ms, now) {
       measured(kinds.obtain(kind).obtain(target), Math.max(ms, FAILED_MS), now);
