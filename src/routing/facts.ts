@@ -20,10 +20,10 @@ export interface RequestFacts {
   readonly pricedOnly: boolean;
   /** The longest answer that the client wants, in tokens; null when it sets no bound. */
   readonly maxOutputTokens: number | null;
-  /** How many answers the client wants at once: `n` of them to each prompt. */
+  /** How many answers are generated, and billed: with `best_of` more than are sent. */
   readonly choices: number;
-  /** How many are generated, and billed: `best_of`, of which `n` are shown. */
-  readonly generated: number;
+  /** How many choices the answer is to hold: `n` for each prompt. */
+  readonly answers: number;
   /** Estimated tokens of everything the model reads; `digest.ts` says how. Read from the body at first use. */
   readonly inputTokens: number;
   /** Read from the body at first use. */
@@ -46,8 +46,8 @@ export interface Incoming {
   readonly pricedOnly?: boolean;
 }
 
-/** More choices than any provider gives; it bounds what is kept of them while a stream passes. */
-const MAX_CHOICES = 4096;
+/** More than any provider gives; it bounds what is kept of them while a stream passes. */
+const MAX_ANSWERS = 4096;
 
 /** The facts of one request. What takes time to find out is found out once, when somebody asks. */
 export function requestFacts({
@@ -71,8 +71,8 @@ export function requestFacts({
     streaming: body.stream === true,
     maxOutputTokens:
       count(body.max_completion_tokens) ?? count(body.max_tokens) ?? count(body.max_output_tokens),
-    choices: Math.min(MAX_CHOICES, (count(body.n) ?? 1) * prompts(body.prompt)),
-    generated: Math.max(count(body.n) ?? 1, count(body.best_of) ?? 1) * prompts(body.prompt),
+    choices: prompts(body.prompt) * Math.max(count(body.n) ?? 1, count(body.best_of) ?? 1),
+    answers: Math.min(MAX_ANSWERS, prompts(body.prompt) * (count(body.n) ?? 1)),
     get inputTokens() {
       return content().inputTokens;
     },

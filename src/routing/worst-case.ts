@@ -36,7 +36,7 @@ export function worstCase(target: Target, facts: RequestFacts, now: number, scal
   const perInput = dearest(rates, ['input', 'cachedInput', 'cacheWrite', 'audioInput']);
   const perOutput = hasOutput(facts) ? dearest(rates, ['output', 'reasoning', 'audioOutput']) : 0;
   const question = nano(input * perInput) + fee;
-  return { question, whole: question + nano(longestAnswer(target, facts) * facts.generated * perOutput) };
+  return { question, whole: question + nano(longestAnswer(target, facts) * facts.choices * perOutput) };
 }
 
 function longestAnswer({ declared }: Target, { maxOutputTokens, inputTokens }: RequestFacts): number {

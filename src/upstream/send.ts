@@ -139,7 +139,7 @@ export function createSender(
       streaming,
       send: through,
       request,
-      choices: job.facts.choices,
+      choices: job.facts.answers,
       stripUsage,
       estimate,
       drain: isFetch(exchange) ? null : drain,
@@ -187,15 +187,6 @@ export function createSender(
   };
 }
 
-/** An error of `JSON.parse` would quote what it could not read. */
-function parseList(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch {
-    throw new Error('GET /models answered something that is not JSON.');
-  }
-}
-
 /** Not when it was the client that left, and one answer is read on for the record. */
 function wasOutrun({ cancelled }: Exchange, failure: Failure, { lost }: Control): boolean {
   return failure.kind === 'cancelled' && lost && cancelled === null;
@@ -204,6 +195,15 @@ function wasOutrun({ cancelled }: Exchange, failure: Failure, { lost }: Control)
 /** What is fetched, a file for instance, was paid for before, if at all: there is no usage to read on for. */
 function isFetch({ method }: Exchange): boolean {
   return method === 'GET' || method === 'HEAD';
+}
+
+/** An error of `JSON.parse` would quote what it could not read. */
+function parseList(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw new Error('GET /models answered something that is not JSON.');
+  }
 }
 
 function lose(record: Attempt, won: Won, report: Report): void {

@@ -1,12 +1,16 @@
 // Compiled and run: what an app gets from each entry point of the package, registered with no more than it needs.
 import Fastify, { type FastifyInstance } from 'fastify';
 import gateway, { parseConfig } from 'fastify-llm-gateway';
+import admin from 'fastify-llm-gateway/admin';
 import auth from 'fastify-llm-gateway/auth';
 import availability from 'fastify-llm-gateway/availability';
+import budgets from 'fastify-llm-gateway/budgets';
 import exchange from 'fastify-llm-gateway/exchange';
 import explain from 'fastify-llm-gateway/explain';
 import forwarding from 'fastify-llm-gateway/forwarding';
 import health from 'fastify-llm-gateway/health';
+import keys from 'fastify-llm-gateway/keys';
+import limits from 'fastify-llm-gateway/limits';
 import liveFeed from 'fastify-llm-gateway/live-feed';
 import openai from 'fastify-llm-gateway/openai';
 import openapi from 'fastify-llm-gateway/openapi';
@@ -18,7 +22,7 @@ import stats from 'fastify-llm-gateway/stats';
 const options = {
   database: { path: ':memory:' },
   providers: { main: { type: 'echo' as const, models: { m: {} } } },
-  keys: [{ name: 'web', key: 'sk-gateway-0123456789' }],
+  keys: [{ name: 'web', key: 'sk-gateway-0123456789', scopes: ['proxy' as const, 'admin' as const] }],
 };
 const config = parseConfig(options);
 const chat = { model: 'main/m', messages: [{ role: 'user', content: 'Hi' }] };
@@ -27,7 +31,10 @@ const plugins = {
   openapi: (app: FastifyInstance) => app.register(openapi),
   persistence: (app: FastifyInstance) => app.register(persistence, config),
   exchange: (app: FastifyInstance) => app.register(exchange, config),
+  keys: (app: FastifyInstance) => app.register(keys, config),
   auth: (app: FastifyInstance) => app.register(auth, config),
+  limits: (app: FastifyInstance) => app.register(limits),
+  budgets: (app: FastifyInstance) => app.register(budgets, config),
   routing: (app: FastifyInstance) => app.register(routing, config),
   forwarding: (app: FastifyInstance) => app.register(forwarding, config),
   openai: (app: FastifyInstance) => app.register(openai, config),
@@ -36,6 +43,7 @@ const plugins = {
   stats: (app: FastifyInstance) => app.register(stats, config),
   sessions: (app: FastifyInstance) => app.register(sessions),
   'live-feed': (app: FastifyInstance) => app.register(liveFeed),
+  admin: (app: FastifyInstance) => app.register(admin, config),
   health: (app: FastifyInstance) => app.register(health),
 };
 type Name = keyof typeof plugins;
@@ -45,19 +53,26 @@ const needs: Record<Name, Name[]> = {
   openapi: [],
   persistence: [],
   exchange: ['persistence'],
-  auth: ['persistence', 'exchange'],
+  keys: [],
+  auth: ['persistence', 'exchange', 'keys'],
+  limits: ['persistence', 'exchange'],
+  budgets: ['persistence', 'exchange', 'keys'],
   routing: [],
   forwarding: ['routing'],
   openai: ['persistence', 'exchange', 'routing', 'forwarding'],
-  explain: ['persistence', 'exchange', 'routing'],
+  explain: ['persistence', 'exchange', 'keys', 'routing'],
   availability: ['routing', 'forwarding'],
   stats: ['persistence'],
   sessions: ['persistence'],
   'live-feed': ['persistence', 'exchange'],
+  admin: ['persistence', 'exchange', 'keys', 'auth', 'budgets'],
   health: ['persistence', 'exchange', 'routing'],
 };
 
-const get = (url: string) => async (app: FastifyInstance) => (await app.inject(url)).statusCode;
+const get =
+  (url: string, key = '') =>
+  async (app: FastifyInstance) =>
+    (await app.inject({ url, headers: { 'x-api-key': key } })).statusCode;
 const post = (url: string) => async (app: FastifyInstance) =>
   (await app.inject({ method: 'POST', url, payload: chat })).statusCode;
 const decorator = (name: string) => async (app: FastifyInstance) => app.hasDecorator(name);
@@ -67,7 +82,10 @@ const shows: Record<Name, (app: FastifyInstance) => Promise<unknown>> = {
   openapi: get('/openapi.json'),
   persistence: decorator('gatewayLedger'),
   exchange: decorator('gatewayExchanges'),
+  keys: decorator('gatewayKeys'),
   auth: get('/own'),
+  limits: get('/own'),
+  budgets: decorator('gatewayBudgets'),
   routing: decorator('gatewayRouter'),
   forwarding: decorator('gatewayUpstream'),
   openai: post('/v1/chat/completions'),
@@ -77,6 +95,7 @@ const shows: Record<Name, (app: FastifyInstance) => Promise<unknown>> = {
   sessions: get('/sessions'),
   // It has no end.
   'live-feed': async (app) => app.hasRoute({ method: 'GET', url: '/stats/live' }),
+  admin: get('/admin/keys', 'sk-gateway-0123456789'),
   health: get('/ready'),
 };
 

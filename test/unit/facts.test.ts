@@ -24,7 +24,7 @@ test('everything a model reads counts, and nothing else', () => {
 });
 
 test('the choices are n to each prompt, of a number that can be kept track of', () => {
-  const choices = (body: Record<string, unknown>) => facts('Hi', { body }).choices;
+  const choices = (body: Record<string, unknown>) => facts('Hi', { body }).answers;
   assert.equal(choices({}), 1);
   assert.equal(choices({ n: 3, prompt: 'Hi' }), 3);
   assert.equal(choices({ n: 3, prompt: ['Hi', 'Ho'] }), 6);
@@ -33,6 +33,8 @@ test('the choices are n to each prompt, of a number that can be kept track of', 
   assert.equal(choices({ prompt: [] }), 1);
   for (const n of [0, -1, 'two', null]) assert.equal(choices({ n }), 1);
   assert.equal(choices({ n: 1e300 }), 4096);
+  const billed = { n: 2, best_of: 5, prompt: ['Hi', 'Ho'] };
+  assert.deepEqual([choices(billed), facts('Hi', { body: billed }).choices], [4, 10]);
 });
 
 test('a picture costs as much as a picture, however many bytes carry it', () => {
