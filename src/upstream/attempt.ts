@@ -16,7 +16,7 @@ import { readError } from './read-all.js';
 import { openRelay } from './relayed.js';
 import type { Report } from './report.js';
 import { startTimers } from './timers.js';
-import type { UpstreamRequest, UpstreamResponse } from './transport.js';
+import { createCancel, type UpstreamRequest, type UpstreamResponse } from './transport.js';
 import { takeWhole } from './whole.js';
 
 /** What one try needs. */
@@ -29,7 +29,7 @@ export interface Work {
   /** The caller asked for server-sent events. */
   streaming: boolean;
   send: Connection['send'];
-  request: Omit<UpstreamRequest, 'signal'>;
+  request: Omit<UpstreamRequest, 'cancel' | 'onSent'>;
   /** How many choices the answer is to have. */
   choices: number;
   /** The client did not ask for the usage chunk, so it must not see it. */
@@ -58,7 +58,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
   const { exchange, control, report } = work;
   const { captured } = control;
   captured?.restart('body');
-  const controller = new AbortController();
+  const cancel = createCancel();
   let timedOut: EndReason | null = null;
   let relay: Relay | null = null;
   const { body: sending } = work.request;
@@ -68,7 +68,7 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
     (reason) => {
       timedOut = reason;
       relay?.breakOff(reason, timeoutMessage(reason));
-      controller.abort();
+      cancel.cancel();
     },
     uploading,
   );
@@ -88,17 +88,17 @@ export async function attempt(work: Work, record: Attempt): Promise<Result> {
   function stop(): void {
     if (exchange.cancelled === 'shutdown') relay?.breakOff('shutdown', 'The gateway is shutting down.');
     else relay?.destroy();
-    controller.abort();
+    cancel.cancel();
   }
 
   try {
-    const response = await work.send({ ...work.request, signal: controller.signal, onSent });
+    const response = await work.send({ ...work.request, cancel, onSent });
     report.answered(response);
     record.headersUs = sinceStart(exchange);
     record.status = response.status;
     record.rateLimit = rateLimitSnapshot(response.headers, work.target.provider);
     if (response.status >= 400 && response.status < 600) {
-      const body = await readError(response.body);
+      const body = await readError(response.body.stream());
       captured?.answer(body);
       return { failure: { kind: 'answer', status: response.status, headers: response.headers, body } };
     }
@@ -157,8 +157,7 @@ function earlyFailure({ exchange, control }: Work, early: EarlyEnd, response: Up
 }
 
 function nonsense(response: UpstreamResponse): Failure {
-  // Destroying an unread body raises an error on it, which without a listener would end the process.
-  response.body.on('error', () => {}).destroy();
+  response.body.discard();
   const type = String(response.headers['content-type'] ?? 'no content-type').slice(0, 100);
   const message = `The upstream answered ${response.status} with ${type}, which is no answer to this request.`;
   return broken('upstream_invalid', message, response.status);

@@ -40,7 +40,7 @@ export function openRelay(
   let accepted = false;
   let over: RelayEnd | null = null;
   let onAccept = (): void => {};
-  const relay = createRelay(response.body, {
+  const relay = createRelay(response.body.stream(), {
     tap,
     timers,
     mustSayEnd: form === 'events' && isKnown,

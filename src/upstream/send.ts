@@ -11,9 +11,9 @@ import { requestHeaders } from './headers.js';
 import type { Job } from './job.js';
 import { type Connection, connectTo } from './pools.js';
 import { readCooldown } from './rate-limit/read.js';
-import { readAll } from './read-all.js';
 import { createReport, noReport, type Report } from './report.js';
 import { hideSecret } from './secret.js';
+import { createCancel } from './transport.js';
 
 /** OpenRouter's list is about 500 kB. */
 const MAX_MODELS_BYTES = 8 * 1024 * 1024;
@@ -159,9 +159,12 @@ export function createSender(
 
   async function fetchModels(provider: ProviderConfig, signal: AbortSignal): Promise<unknown> {
     const headers = requestHeaders({}, provider.apiKey, { length: null, asItIs: false });
-    const request = { method: 'GET', path: '/models', headers, body: null, signal };
+    const cancel = createCancel();
+    if (signal.aborted) cancel.cancel();
+    signal.addEventListener('abort', cancel.cancel.bind(cancel), { once: true });
+    const request = { method: 'GET', path: '/models', headers, body: null, cancel };
     const { status, body } = await connectionOf(provider).send(request);
-    const bytes = await readAll(body, MAX_MODELS_BYTES);
+    const bytes = await body.whole(MAX_MODELS_BYTES);
     if (status !== 200) throw new Error(`GET /models answered ${status}.`);
     return parseList(bytes);
   }

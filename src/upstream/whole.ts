@@ -5,7 +5,6 @@ import { noteAnswer, noteCommit } from './account.js';
 import type { Result, Work } from './attempt.js';
 import { responseHeaders } from './headers.js';
 import { isJson, mediaType } from './kind.js';
-import { readAll } from './read-all.js';
 import { withoutSecret } from './secret.js';
 import type { Timers } from './timers.js';
 import type { UpstreamResponse } from './transport.js';
@@ -21,7 +20,7 @@ export async function takeWhole(
   timers: Timers,
 ): Promise<Result> {
   let started = false;
-  const read = await readAll(response.body, MAX_ANSWER_BYTES, () => {
+  const read = await response.body.whole(MAX_ANSWER_BYTES, () => {
     if (started) timers.activity();
     else timers.content();
     started = true;
