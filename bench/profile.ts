@@ -59,7 +59,11 @@ async function profile(
     expected: await expectedOf(subject, question),
   });
   await pause(WARM_UP_MS);
-  const look = () => ({ at: Number(process.hrtime.bigint() / 1000n), answers: loop.answers });
+  const look = () => ({
+    at: Number(process.hrtime.bigint() / 1000n),
+    answers: loop.answers,
+    threads: subject.child?.meter.threads() ?? new Map<string, number>(),
+  });
   const before = look();
   await pause(seconds * 1000);
   const after = look();
@@ -68,7 +72,14 @@ async function profile(
   await subject.stop();
   await mock.close();
   const done = (after.answers - before.answers) * units;
-  console.log(`${subjectName}, ${values.lane}: ${done} ${unit}s in ${seconds} s\n`);
+  console.log(`${subjectName}, ${values.lane}: ${done} ${unit}s in ${seconds} s`);
+  console.log(`processor time for each ${unit}, by thread, as the operating system counts it:`);
+  for (const [index, [thread, cpu]] of [...after.threads].entries()) {
+    const us = ((cpu - (before.threads.get(thread) ?? 0)) * 1e6) / done;
+    if (us >= 0.01)
+      console.log(`  ${us.toFixed(2).padStart(8)} us  ${index === 0 ? 'event loop' : `thread ${thread}`}`);
+  }
+  console.log();
   for (const costs of readProfiles(folder, before.at, after.at)) {
     console.log(costLines(costs, done, unit, top).join('\n'));
   }

@@ -31,7 +31,7 @@ const fullPace: Pace = {
 const quickPace: Pace = {
   rounds: 1,
   fewRounds: 1,
-  warmUp: 600,
+  warmUp: 1100,
   settle: 100,
   window: 300,
   latency: 300,

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
 import { meterOf, type ProcessMeter } from './machine.js';
 
 /** A measured process. */
@@ -63,7 +62,7 @@ export async function startChild(command: Command): Promise<Child> {
   return {
     pid,
     port,
-    meter: meterOf(pid, (path) => readdirSync(path).length),
+    meter: meterOf(pid),
     delay: () => ask(child, 'delay'),
     restartDelay: () => ask(child, 'reset'),
     memory: () => ask(child, 'memory'),

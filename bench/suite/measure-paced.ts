@@ -2,8 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { openLoop } from './load.js';
 import { type Context, expectedOf, questionFor } from './measure.js';
 import type { Metrics } from './metrics.js';
-import { PACE_MS } from './mock.js';
-import { pacedMs, runPaced } from './paced.js';
+import { pacedMs, startPaced } from './paced.js';
 import { requestFor } from './requests.js';
 import type { Subject } from './subject.js';
 
@@ -15,8 +14,8 @@ const SETTLE_MS = 150;
 const PROBES_PER_SECOND = 100;
 const PROBE_CONNECTIONS = 32;
 
-/** What the process held before its first streams. */
-const idle = new WeakMap<Subject, number>();
+/** From how many on the memory of one can be told from what else comes and goes. */
+const MANY = 500;
 
 /** Many streams at once, at the pace of a model. `probe` asks for short ones beside them, in the second half. */
 export async function measurePaced(
@@ -27,41 +26,51 @@ export async function measurePaced(
 ): Promise<Metrics> {
   const { child } = subject;
   const meter = child?.meter;
-  const before = idle.get(subject) ?? meter?.rss() ?? 0;
-  idle.set(subject, before);
+  const heldBefore = await held(subject, streams);
   meter?.restartPeak();
   const question = questionFor(subject, { kind: 'paced', size: pace.pacedEvents }, REQUEST_BYTES);
-  const running = runPaced({ mock, destination: subject, question, streams, spreadMs: SPREAD_MS });
+  const running = startPaced({ mock, destination: subject, question, streams, spreadMs: SPREAD_MS });
   // Until all is over, nobody else is there to hear of it.
-  running.catch(() => {});
+  running.done.catch(() => {});
   await pause(SPREAD_MS + SETTLE_MS);
+  const heldThen = await held(subject, streams);
 
   // All streams are there until the first one ends.
   const together = pacedMs(question.script, 0) - SPREAD_MS - 2 * SETTLE_MS;
   const share = probe === 'none' ? 1 : 0.5;
   await child?.restartDelay();
-  const cpuBefore = meter?.cpu() ?? 0;
-  const startedAt = performance.now();
+  const look = () => ({ cpu: meter?.cpu() ?? 0, events: running.events(), at: performance.now() });
+  const before = look();
   await pause(together * share);
-  const seconds = (performance.now() - startedAt) / 1000;
-  const cpu = (meter?.cpu() ?? 0) - cpuBefore;
+  const after = look();
   const delay = await child?.delay();
   const first = probe === 'none' ? {} : await firstContents(subject, together * (1 - share));
   const peak = meter?.peak() ?? 0;
 
-  const { onTime, largestStall } = await running;
+  const { onTime, largestStall } = await running.done;
+  const cpu = after.cpu - before.cpu;
   return {
     onTime,
     stall: largestStall,
     ...first,
     ...(child !== null && {
-      cpu: (cpu * 1e6) / ((streams * seconds * 1000) / PACE_MS),
-      core: cpu / seconds,
+      cpu: (cpu * 1e6) / (after.events - before.events),
+      core: (cpu * 1000) / (after.at - before.at),
       peak,
-      perStream: (peak - before) / streams,
     }),
+    ...(heldThen !== null && { perStream: (heldThen - (heldBefore ?? 0)) / streams }),
     ...(delay !== undefined && { delayP99: delay.p99 }),
   };
+}
+
+/**
+ * What is alive, on the heap and in buffers outside it. Resident memory would not do: what the warm-up has left of it is
+ * used again. Bytes; null when it would say nothing.
+ */
+async function held({ child }: Subject, streams: number): Promise<number | null> {
+  if (child === null || streams < MANY) return null;
+  const { heapUsed, external } = await child.memory();
+  return heapUsed + external;
 }
 
 async function firstContents(subject: Subject, ms: number): Promise<Metrics> {

@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { eventCount, type Script } from './answers.js';
 import { openConnection } from './client.js';
-import { createHistogram, type Histogram } from './histogram.js';
 import { createProblems, until } from './load.js';
 import { type Mock, PACE_MS } from './mock.js';
 import { type Destination, type Question, requestFor } from './requests.js';
@@ -12,8 +11,6 @@ export interface PacedResult {
   readonly onTime: number;
   /** The longest that a client waited for the next event of a stream. Milliseconds. */
   readonly largestStall: number;
-  /** From sending a request to its first content. */
-  readonly firstContent: Histogram;
 }
 
 /** The beginning is two events, which come together. */
@@ -36,12 +33,28 @@ export function pacedMs({ size }: Script, spreadMs: number): number {
   return spreadMs + (size - 1) * PACE_MS;
 }
 
-/** Opens the streams and reads each to its end. Rejects when one of them was not complete. */
-export async function runPaced(load: PacedLoad): Promise<PacedResult> {
+interface Figures {
+  events: number;
+  onTime: number;
+  stall: number;
+}
+
+export interface PacedRun {
+  /** Events that have come so far. */
+  events(): number;
+  /** Rejects when a stream was not complete. */
+  readonly done: Promise<PacedResult>;
+}
+
+/** Opens the streams and reads each to its end. */
+export function startPaced(load: PacedLoad): PacedRun {
+  const figures: Figures = { events: 0, onTime: 0, stall: 0 };
+  return { events: () => figures.events, done: runPaced(load, figures) };
+}
+
+async function runPaced(load: PacedLoad, figures: Figures): Promise<PacedResult> {
   const { mock, destination, question, streams, spreadMs } = load;
   const problems = createProblems();
-  const firstContent = createHistogram();
-  const figures = { events: 0, onTime: 0, stall: 0 };
   const connections = Array.from({ length: streams }, () => openConnection(destination.port));
   let open = streams;
 
@@ -50,9 +63,7 @@ export async function runPaced(load: PacedLoad): Promise<PacedResult> {
     const wait = startedAt + (index * spreadMs) / streams - performance.now();
     if (wait > 1) await pause(wait);
     const id = ++lastId;
-    const sentAt = performance.now();
     const stream = createCounter(question.script.size, {
-      onFirst: () => firstContent.record(performance.now() - sentAt),
       onEvent(number, now) {
         figures.events++;
         const due = (mock.startOf(id) ?? Number.NaN) + number * PACE_MS;
@@ -81,18 +92,17 @@ export async function runPaced(load: PacedLoad): Promise<PacedResult> {
   for (const connection of connections) connection.destroy();
   problems.check(streams);
   const all = streams * question.script.size;
-  return { onTime: figures.onTime / all, largestStall: figures.stall, firstContent };
+  return { onTime: figures.onTime / all, largestStall: figures.stall };
 }
 
 interface Counted {
-  onFirst(): void;
   /** The number of a content event, from 0. */
   onEvent(number: number, now: number): void;
   onGap(ms: number): void;
 }
 
 /** Counts the events of a stream by the empty lines behind them, wherever the reads are cut. */
-function createCounter(contents: number, { onFirst, onEvent, onGap }: Counted) {
+function createCounter(contents: number, { onEvent, onGap }: Counted) {
   let seen = 0;
   let wasNewline = false;
   let lastAt = 0;
@@ -109,7 +119,6 @@ function createCounter(contents: number, { onFirst, onEvent, onGap }: Counted) {
       if (seen === before) return;
       if (lastAt > 0) onGap(now - lastAt);
       lastAt = now;
-      if (before < FIRST_EVENTS && seen >= FIRST_EVENTS) onFirst();
       const first = Math.max(0, before - FIRST_EVENTS + 1);
       const end = Math.min(contents, seen - FIRST_EVENTS + 1);
       for (let number = first; number < end; number++) onEvent(number, now);

@@ -15,8 +15,7 @@ if (isMainThread && process.send !== undefined) {
     reset: () => delay.reset(),
     delay: () => ({ p50: late(delay.percentile(50)), p99: late(delay.percentile(99)), max: late(delay.max) }),
     memory() {
-      // Twice: the first one may leave what only finalizers still hold.
-      for (let times = 0; times < 2; times++) globalThis.gc?.();
+      globalThis.gc?.();
       const { rss, heapUsed, external } = process.memoryUsage();
       return { rss, heapUsed, external, resources: process.getActiveResourcesInfo() };
     },

@@ -53,7 +53,9 @@ async function start(
   try {
     for (const name of names) {
       progress(`warming up ${name}`);
-      const subject = await startSubject(name, surroundings);
+      // The memory of a stream is looked at without garbage.
+      const nodeOptions = group === 'paced' ? ['--expose-gc'] : [];
+      const subject = await startSubject(name, { ...surroundings, nodeOptions });
       started.push(subject);
       if (subject.child === null) continue;
       await warmUp(subject, group, context.pace);
@@ -71,8 +73,7 @@ async function warmUp(subject: Subject, group: LoadLane['group'], { warmUp }: Pa
   const question = questionFor(subject, script, 1024);
   const loop = startClosedLoop({
     port: subject.port,
-    // Few: what many would make it hold is not there yet when memory for each stream is measured.
-    connections: group === 'paced' ? 4 : CONNECTIONS,
+    connections: CONNECTIONS,
     request: requestFor(subject, question),
     expected: await expectedOf(subject, question),
   });

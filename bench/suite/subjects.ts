@@ -48,6 +48,8 @@ async function startGateway(
 ): Promise<Subject> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-gateway-bench-'));
   const remove = () => rmSync(folder, { recursive: true, force: true });
+  // Also when a signal ends everything.
+  process.once('exit', remove);
   try {
     const file = join(folder, 'llm-gateway.json');
     const path = database ?? join(folder, 'gateway.db');
@@ -56,6 +58,7 @@ async function startGateway(
     const child = await startChild({ prefix, nodeOptions, args, cwd: folder });
     return subjectOf(name, child, [`authorization: Bearer ${WEB_KEY}`], async () => {
       await child.stop();
+      process.off('exit', remove);
       remove();
     });
   } catch (error) {
