@@ -98,9 +98,10 @@ class Call implements Dispatcher.DispatchHandler, UpstreamBody {
     return new Promise((resolve, reject) => {
       const parts: Buffer[] = [];
       let length = 0;
+      let told: typeof onRead;
       this.hand({
         onData: (chunk) => {
-          onRead?.();
+          told?.();
           length += chunk.length;
           if (length <= limit) parts.push(chunk);
           else this.stop(new UnreadableAnswer(`The upstream's answer is larger than ${limit} bytes.`));
@@ -109,6 +110,9 @@ class Call implements Dispatcher.DispatchHandler, UpstreamBody {
         onEnd: () => resolve(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts)),
         onError: reject,
       });
+      // Most answers are there as soon as their heads are.
+      told = onRead;
+      if (!this.isOver && length > 0) told?.();
     });
   }
 

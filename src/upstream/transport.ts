@@ -23,7 +23,7 @@ export interface UpstreamResponse {
 /** What follows the head of an answer. Exactly one of these must be called, once. */
 export interface UpstreamBody {
   /**
-   * All of it; `onRead` is told of each part. Rejects when it breaks off, ends early, or is longer than `limit` bytes.
+   * All of it; `onRead` is told of each part that is waited for. Rejects when it breaks off, ends early, or is longer than `limit` bytes.
    * Much cheaper than a stream.
    */
   whole(limit: number, onRead?: () => void): Promise<Buffer>;
