@@ -15,8 +15,8 @@ import type { Connection } from './pools.js';
 import { readError } from './read-all.js';
 import { openRelay } from './relayed.js';
 import type { Report } from './report.js';
-import { startTimers } from './timers.js';
-import type { UpstreamRequest, UpstreamResponse } from './transport.js';
+import { startTimers, type Timers } from './timers.js';
+import { createCancel, type UpstreamRequest, type UpstreamResponse } from './transport.js';
 import { takeWhole } from './whole.js';
 
 /** What one try needs. */
@@ -29,7 +29,7 @@ export interface Work {
   /** The caller asked for server-sent events. */
   streaming: boolean;
   send: Connection['send'];
-  request: Omit<UpstreamRequest, 'signal'>;
+  request: Omit<UpstreamRequest, 'cancel' | 'onSent'>;
   /** How many choices the answer is to have. */
   choices: number;
   /** The client did not ask for the usage chunk, so it must not see it. */
@@ -42,9 +42,10 @@ export interface Work {
   report: Report;
 }
 
-/** An answer that has come to its commit point. One of the two must be called, at once. */
+/** An answer that has come to its commit point. One of the two methods must be called, at once. */
 export interface Won {
-  answer: Answer;
+  readonly answer: Answer;
+  readonly control: Control;
   /** It is the one that goes to the client: writes it into the record. */
   accept(): void;
   /** Another one was taken. */
@@ -54,80 +55,128 @@ export interface Won {
 export type Result = Won | { failure: Failure };
 
 /** One try at one target. Resolves at the commit point with the answer, or before it with the failure. */
-export async function attempt(work: Work, record: Attempt): Promise<Result> {
-  const { exchange, control, report } = work;
-  const { captured } = control;
-  captured?.restart('body');
-  const controller = new AbortController();
-  let timedOut: EndReason | null = null;
-  let relay: Relay | null = null;
-  const { body: sending } = work.request;
-  const uploading = sending === null || Buffer.isBuffer(sending) ? null : sending;
-  const timers = startTimers(
-    work.target.provider.timeouts,
-    (reason) => {
-      timedOut = reason;
-      relay?.breakOff(reason, timeoutMessage(reason));
-      controller.abort();
-    },
-    uploading,
-  );
-  control.stop = () => {
-    if (exchange.cancelled === 'client_gone' && work.drain !== null && !control.lost) {
-      startDrain(exchange, work.drain, stop);
-      captured?.keep();
-      relay?.leave();
-    } else stop();
-  };
+export function attempt(work: Work, record: Attempt): Promise<Result> {
+  return new Try(work, record).run();
+}
 
-  function onSent(): void {
-    record.connectUs = sinceStart(exchange) - record.startedUs;
-    report.sent();
+/** Another answer was faster. */
+export function lose({ control, report }: Pick<Work, 'control' | 'report'>, record: Attempt): void {
+  record.reason = 'hedge_lost';
+  control.stop?.();
+  report.ended();
+}
+
+/** A class, because there is one for each attempt: its methods are shared. */
+class Try {
+  private readonly cancel = createCancel();
+  private readonly timers: Timers;
+  private timedOut: EndReason | null = null;
+  private relay: Relay | null = null;
+
+  constructor(
+    private readonly work: Work,
+    private readonly record: Attempt,
+  ) {
+    const { control, request, target } = work;
+    control.captured?.restart('body');
+    const { body } = request;
+    const uploading = body === null || Buffer.isBuffer(body) ? null : body;
+    this.timers = startTimers(target.provider.timeouts, (reason) => this.timeOut(reason), uploading);
+    control.stop = () => this.leave();
   }
 
-  function stop(): void {
-    if (exchange.cancelled === 'shutdown') relay?.breakOff('shutdown', 'The gateway is shutting down.');
-    else relay?.destroy();
-    controller.abort();
+  async run(): Promise<Result> {
+    try {
+      return await this.take(await this.send());
+    } catch (error) {
+      return { failure: this.failureOf(error) };
+    } finally {
+      this.finish();
+    }
   }
 
-  try {
-    const response = await work.send({ ...work.request, signal: controller.signal, onSent });
-    report.answered(response);
-    record.headersUs = sinceStart(exchange);
+  private send(): Promise<UpstreamResponse> {
+    const { method, path, headers, body } = this.work.request;
+    const onSent = () => this.sent();
+    return this.work.send({ method, path, headers, body, cancel: this.cancel, onSent });
+  }
+
+  private sent(): void {
+    this.record.connectUs = sinceStart(this.work.exchange) - this.record.startedUs;
+    this.work.report.sent();
+  }
+
+  private take(response: UpstreamResponse): Result | Promise<Result> {
+    const { work, record } = this;
+    work.report.answered(response);
+    record.headersUs = sinceStart(work.exchange);
     record.status = response.status;
     record.rateLimit = rateLimitSnapshot(response.headers, work.target.provider);
-    if (response.status >= 400 && response.status < 600) {
-      const body = await readError(response.body);
-      captured?.answer(body);
-      return { failure: { kind: 'answer', status: response.status, headers: response.headers, body } };
-    }
+    if (response.status >= 400 && response.status < 600) return takeError(work, response);
     const form = expectedForm(work, response);
     if (form === 'nonsense') return { failure: nonsense(response) };
-    if (form === 'whole') return await takeWhole(work, record, response, timers);
-    const relayed = openRelay(work, record, response, timers, form);
-    relay = relayed.relay;
+    if (form === 'whole') return takeWhole(work, record, response, this.timers);
+    return this.takePieces(response, form);
+  }
+
+  private async takePieces(response: UpstreamResponse, form: 'events' | 'bytes'): Promise<Result> {
+    const { work, record } = this;
+    const { relay, accept } = openRelay(work, record, response, this.timers, form);
+    this.relay = relay;
     const early = await relay.ready;
     if (early !== null) return { failure: earlyFailure(work, early, response) };
     const headers = form === 'events' ? streamHeaders(work, response) : byteHeaders(work, response);
     const answer = { status: response.status, headers, body: relay.output };
-    return { answer, accept: relayed.accept, discard: () => control.stop?.() };
-  } catch (error) {
-    if (isStopped(exchange, control)) return { failure: { kind: 'cancelled' } };
-    if (timedOut !== null) return { failure: broken(timedOut, timeoutMessage(timedOut), record.status) };
+    return { answer, control: work.control, accept, discard: () => lose(work, record) };
+  }
+
+  private timeOut(reason: EndReason): void {
+    this.timedOut = reason;
+    this.relay?.breakOff(reason, timeoutMessage(reason));
+    this.cancel.cancel();
+  }
+
+  /** The client has left, or another answer was taken, or the server shuts down. */
+  private leave(): void {
+    const { exchange, drain, control } = this.work;
+    if (exchange.cancelled === 'client_gone' && drain !== null && !control.lost) {
+      startDrain(exchange, drain, () => this.stop());
+      this.relay?.leave();
+    } else this.stop();
+  }
+
+  private stop(): void {
+    if (this.work.exchange.cancelled === 'shutdown') {
+      this.relay?.breakOff('shutdown', 'The gateway is shutting down.');
+    } else this.relay?.destroy();
+    this.cancel.cancel();
+  }
+
+  private failureOf(error: unknown): Failure {
+    const { work, record, timedOut } = this;
+    if (isStopped(work.exchange, work.control)) return { kind: 'cancelled' };
+    if (timedOut !== null) return broken(timedOut, timeoutMessage(timedOut), record.status);
     // A file of ours that cannot be read says nothing about the target.
     if (error instanceof UploadError) throw error;
-    return { failure: transportFailure(error, record.status) };
-  } finally {
-    // An answer that leaves piece by piece goes on.
-    if (relay === null || record.firstContentUs === null) control.stop = null;
-    if (record.firstContentUs === null) {
-      // The answer that is read on is another one's.
-      if (!control.lost) exchange.draining?.end();
-      timers.clear();
-      record.totalUs = sinceStart(exchange) - record.startedUs;
-    }
+    return transportFailure(error, record.status);
   }
+
+  private finish(): void {
+    const { work, record } = this;
+    // An answer that leaves piece by piece goes on.
+    if (this.relay === null || record.firstContentUs === null) work.control.stop = null;
+    if (record.firstContentUs !== null) return;
+    // The answer that is read on is another one's.
+    if (!work.control.lost) work.exchange.draining?.end();
+    this.timers.clear();
+    record.totalUs = sinceStart(work.exchange) - record.startedUs;
+  }
+}
+
+async function takeError({ control }: Work, { status, headers, body }: UpstreamResponse): Promise<Result> {
+  const bytes = await readError(body.stream());
+  control.captured?.answer(bytes);
+  return { failure: { kind: 'answer', status, headers, body: bytes } };
 }
 
 /** What a stream must carry so that nothing on the way buffers, changes or keeps it. */
@@ -157,8 +206,7 @@ function earlyFailure({ exchange, control }: Work, early: EarlyEnd, response: Up
 }
 
 function nonsense(response: UpstreamResponse): Failure {
-  // Destroying an unread body raises an error on it, which without a listener would end the process.
-  response.body.on('error', () => {}).destroy();
+  response.body.discard();
   const type = String(response.headers['content-type'] ?? 'no content-type').slice(0, 100);
   const message = `The upstream answered ${response.status} with ${type}, which is no answer to this request.`;
   return broken('upstream_invalid', message, response.status);

@@ -4,28 +4,8 @@ import { isLasting, type Plan, type Skip } from '../routing/choose.js';
 import type { RequestFacts } from '../routing/facts.js';
 import type { Unserved } from '../routing/queue.js';
 import type { Router } from '../routing/router.js';
-import type { Entry, Target } from '../routing/table.js';
-
-/** What an exchange has found out about its targets so far. */
-export interface Progress {
-  readonly exchange: Exchange;
-  readonly entry: Entry;
-  readonly facts: RequestFacts;
-  /** How often targets may be tried again. */
-  readonly retries: number;
-  /** Targets that are not to be tried again in this round, by id. */
-  readonly tried: Set<string>;
-  /** How often each target was tried. */
-  readonly sends: Map<string, number>;
-  /** When tried targets want to be asked again, by id, epoch milliseconds; only those that said so. */
-  readonly askedUntil: Map<string, number>;
-  /** Providers that refused, for this request, the options the gateway adds by itself. */
-  readonly plain: Set<string>;
-  /** Only targets with a larger declared context can help; null when size is no matter. */
-  largerThan: number | null;
-  /** What stands in the record already, as `target reason`. */
-  readonly noted: Set<string>;
-}
+import type { Target } from '../routing/table.js';
+import type { Progress } from './progress.js';
 
 /** A target that may be asked, and the right to do so. */
 export interface Picked {
@@ -49,17 +29,6 @@ export interface Refused {
 /** Rows of skipped targets in one record; a route may have hundreds. */
 const MAX_SKIPS = 64;
 
-export function startProgress(
-  exchange: Exchange,
-  entry: Entry,
-  facts: RequestFacts,
-  retries: number,
-): Progress {
-  const [tried, noted, plain] = [new Set<string>(), new Set<string>(), new Set<string>()];
-  const [sends, askedUntil] = [new Map<string, number>(), new Map<string, number>()];
-  return { exchange, entry, facts, retries, tried, sends, askedUntil, plain, largerThan: null, noted };
-}
-
 /** What a request takes of its target's limits. */
 export function needsOf({ endpoint, inputTokens, maxOutputTokens }: RequestFacts): Needs {
   return { endpoint, tokens: inputTokens + (maxOutputTokens ?? 0) };
@@ -79,15 +48,16 @@ export function pick(
   const plan = router.plan(entry, facts, now);
   const needs = needsOf(facts);
   const { skips, busy } = passedOver(progress, plan);
-  let [untried, again] = [0, busy];
+  let untried = 0;
+  let again = busy;
   noteChoice(exchange, plan);
   for (const target of plan.candidates) {
-    if (target === beside || !isLeft(progress, target.id)) continue;
+    if (target === beside || !progress.isLeft(target.id)) continue;
     if (isTooSmall(target, progress.largerThan)) {
       skips.push(tooSmall(target));
       continue;
     }
-    if (progress.tried.has(target.id)) {
+    if (progress.isTried(target.id)) {
       again = true;
       continue;
     }
@@ -96,7 +66,7 @@ export function pick(
     if ('settle' in permit) {
       if (target === plan.candidates[0]) router.begin(plan, now);
       noteSkips(progress, plan, skips, target);
-      progress.sends.set(target.id, (progress.sends.get(target.id) ?? 0) + 1);
+      progress.send(target.id);
       return { target, permit };
     }
     skips.push({ target, reason: permit.obstacle, until: permit.until, source: permit.source });
@@ -113,10 +83,10 @@ function passedOver(progress: Progress, { skips: planned }: Plan): { skips: Skip
   for (const skip of planned) {
     const { target, until } = skip;
     // What will not be asked any more is not waited for.
-    if (!isLeft(progress, target.id)) continue;
+    if (!progress.isLeft(target.id)) continue;
     if (isTooSmall(target, progress.largerThan)) skips.push(tooSmall(target));
     // That its slots are taken just now does not say that it is not to be tried again.
-    else if (until === null && progress.tried.has(target.id)) busy = true;
+    else if (until === null && progress.isTried(target.id)) busy = true;
     else skips.push(skip);
   }
   return { skips, busy };
@@ -124,27 +94,6 @@ function passedOver(progress: Progress, { skips: planned }: Plan): { skips: Skip
 
 function tooSmall(target: Target): Skip {
   return { target, reason: 'context_too_small', until: null, source: null };
-}
-
-/** Milliseconds that every tried target asks for at least before it is tried again. */
-export function askedToWait(progress: Progress, now: number): number {
-  const left = [...progress.tried].filter((id) => isLeft(progress, id));
-  return Math.max(0, Math.min(...left.map((id) => progress.askedUntil.get(id) ?? now)) - now);
-}
-
-/** Tried targets may be tried again at `at`, but for those that asked for longer. */
-export function beginRound({ tried, askedUntil }: Progress, at: number): void {
-  for (const id of [...tried]) if ((askedUntil.get(id) ?? at) <= at) tried.delete(id);
-}
-
-function isLeft({ sends, retries }: Progress, id: string): boolean {
-  return (sends.get(id) ?? 0) <= retries;
-}
-
-/** The target was not really tried: it may be picked again as if it had not been. */
-export function untry({ tried, sends }: Progress, { id }: Target): void {
-  tried.delete(id);
-  sends.set(id, Math.max(0, (sends.get(id) ?? 0) - 1));
 }
 
 /** What `pick` would find, without taking anything. */
@@ -158,7 +107,7 @@ export function look(router: Router, { entry, facts }: Progress, now: number): R
  * wait behind a request that has no use for what is free.
  */
 export function lane(router: Router, progress: Progress, now: number): string {
-  const { entry, facts, tried, largerThan } = progress;
+  const { entry, facts, largerThan } = progress;
   const out = new Set<Target>();
   for (const { target, reason } of router.plan(entry, facts, now).skips) {
     if (isLasting(reason)) out.add(target);
@@ -166,8 +115,8 @@ export function lane(router: Router, progress: Progress, now: number): string {
   const left = entry.targets.filter(
     (target) =>
       !out.has(target) &&
-      !tried.has(target.id) &&
-      isLeft(progress, target.id) &&
+      !progress.isTried(target.id) &&
+      progress.isLeft(target.id) &&
       !isTooSmall(target, largerThan),
   );
   return [facts.endpoint, ...left.map(({ id }) => id)].join(' ');
@@ -182,14 +131,14 @@ function noteChoice(exchange: Exchange, plan: Plan): void {
 
 /** In the order of priorities, what stands behind the chosen target was never looked at. */
 function noteSkips(progress: Progress, plan: Plan, skips: readonly Skip[], chosen: Target | null): void {
-  const { exchange, entry, noted, sends } = progress;
+  if (skips.length === 0) return;
+  const { exchange, entry } = progress;
   const end = chosen === null || plan.strategy !== 'priority' ? undefined : entry.targets.indexOf(chosen);
   const before = new Set(entry.targets.slice(0, end));
   for (const { target, reason } of skips) {
     const key = `${target.id} ${reason}`;
     // How a try ended says already why there is no second one.
-    if (!before.has(target) || sends.has(target.id) || noted.has(key) || noted.size >= MAX_SKIPS) continue;
-    noted.add(key);
+    if (!before.has(target) || progress.wasSent(target.id) || !progress.isNews(key, MAX_SKIPS)) continue;
     skipAttempt(exchange, target.provider.name, target.model, reason);
   }
 }

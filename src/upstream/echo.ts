@@ -1,10 +1,17 @@
 import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isRecord } from '../stream/json.js';
 import { completion, completionEvents } from './echo-chat.js';
 import { embeddings } from './echo-embeddings.js';
 import { createSource } from './source.js';
 import type { UpstreamRequest, UpstreamResponse } from './transport.js';
+
+/** What echo is asked. */
+type Asked = Omit<UpstreamRequest, 'cancel' | 'onSent'> & { signal: AbortSignal };
+
+/** What it answers. */
+export type Echoed = Omit<UpstreamResponse, 'body'> & { body: Readable };
 
 /** How the built-in provider behaves. Durations are milliseconds. */
 export interface EchoOptions {
@@ -26,7 +33,7 @@ export interface EchoOptions {
 }
 
 /** A request whose body is in memory. */
-type EchoRequest = UpstreamRequest & { body: Buffer | null };
+type EchoRequest = Asked & { body: Buffer | null };
 
 const JSON_TYPE = 'application/json';
 
@@ -39,7 +46,7 @@ const JSON_TYPE = 'application/json';
  * @example
  * const echo = createEcho({ latency: 0, wordDelay: 20, fail: null, failAfter: null, retryAfter: null });
  */
-export function createEcho(options: EchoOptions): (request: UpstreamRequest) => Promise<UpstreamResponse> {
+export function createEcho(options: EchoOptions): (request: Asked) => Promise<Echoed> {
   return async (request) => {
     await wait(options.latency, request.signal);
     const { fail, failAfter } = options;
@@ -51,7 +58,7 @@ export function createEcho(options: EchoOptions): (request: UpstreamRequest) => 
   };
 }
 
-function answer({ body, ...rest }: UpstreamRequest, options: EchoOptions): UpstreamResponse {
+function answer({ body, ...rest }: Asked, options: EchoOptions): Echoed {
   // Forms and files: nothing here reads them.
   if (body !== null && !Buffer.isBuffer(body)) body.resume();
   const request = { ...rest, body: Buffer.isBuffer(body) ? body : null };
@@ -60,7 +67,7 @@ function answer({ body, ...rest }: UpstreamRequest, options: EchoOptions): Upstr
   return problem(request, 404, `Unknown path: ${request.method} ${request.path}`, 'not_found');
 }
 
-function answerChat(request: EchoRequest, options: EchoOptions): UpstreamResponse {
+function answerChat(request: EchoRequest, options: EchoOptions): Echoed {
   const body = parse(request.body);
   if (!body) return notJson(request);
   const id = `chatcmpl-echo-${hashOf(request.body)}`;
@@ -81,7 +88,7 @@ function answerChat(request: EchoRequest, options: EchoOptions): UpstreamRespons
   };
 }
 
-function answerEmbeddings(request: EchoRequest, options: EchoOptions): UpstreamResponse {
+function answerEmbeddings(request: EchoRequest, options: EchoOptions): Echoed {
   const body = parse(request.body);
   if (!body) return notJson(request);
   const result = embeddings(body);
@@ -89,7 +96,7 @@ function answerEmbeddings(request: EchoRequest, options: EchoOptions): UpstreamR
   return whole(request, result, options);
 }
 
-function whole(request: UpstreamRequest, value: unknown, options: EchoOptions): UpstreamResponse {
+function whole(request: Asked, value: unknown, options: EchoOptions): Echoed {
   const text = JSON.stringify(value);
   const broken = options.fail === 'reset';
   const sent = broken ? text.slice(0, text.length >> 1) : text;
@@ -100,22 +107,17 @@ function whole(request: UpstreamRequest, value: unknown, options: EchoOptions): 
   };
 }
 
-function failure(request: UpstreamRequest, status: number, retryAfter: number | null): UpstreamResponse {
+function failure(request: Asked, status: number, retryAfter: number | null): Echoed {
   const response = problem(request, status, `echo was told to fail with ${status}`, codeOf(status));
   if (retryAfter !== null) response.headers['retry-after'] = String(retryAfter);
   return response;
 }
 
-function notJson(request: UpstreamRequest): UpstreamResponse {
+function notJson(request: Asked): Echoed {
   return problem(request, 400, 'The body must be a JSON object.', null);
 }
 
-function problem(
-  request: UpstreamRequest,
-  status: number,
-  message: string,
-  code: string | null,
-): UpstreamResponse {
+function problem(request: Asked, status: number, message: string, code: string | null): Echoed {
   const type = status >= 500 ? 'server_error' : 'invalid_request_error';
   const text = JSON.stringify({ error: { message, type, param: null, code } });
   return {

@@ -4,20 +4,12 @@ import { recordedModel } from '../routing/table.js';
 import type { Answer } from './answer.js';
 import { attended } from './attended.js';
 import { backoff, pause } from './backoff.js';
-import {
-  askedToWait,
-  beginRound,
-  lane,
-  look,
-  type Picked,
-  type Progress,
-  pick,
-  startProgress,
-} from './dispatch.js';
+import { lane, look, type Picked, pick } from './dispatch.js';
 import { cancelledError, finalAnswer, nothingAvailable } from './final.js';
 import { createHedge } from './hedge.js';
 import type { Job } from './job.js';
 import { createLine, type Find, type QueueRow } from './line.js';
+import { Progress } from './progress.js';
 import { race } from './race.js';
 import { createSender, type Failed, type Tried } from './send.js';
 
@@ -51,15 +43,33 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
     const { exchange, resolution } = job;
     exchange.queueUs = 0;
     if (job.endpoint.answer === 'any') return pass(job);
-    const retries = retriesOf(job);
-    const progress = startProgress(exchange, resolution, job.facts, retries);
+    const progress = new Progress(exchange, resolution, job.facts, retriesOf(job));
+    if (exchange.cancelled !== null) throw cancelledError(exchange);
+    // Nearly always the first target is free and answers: the rest is not made ready before it is needed.
+    const found = line.isFor(resolution.route) ? null : pick(router, progress, Date.now());
+    if (found === null || !('permit' in found)) return goOn(job, progress, null);
+    const tried = await attempts(job, progress, found);
+    return 'answer' in tried ? tried.answer : goOn(job, progress, tried);
+  }
+
+  /** Asks one target after the other until one answers. `failed`: how the first did not. */
+  async function goOn(job: Job, progress: Progress, failed: Failed | null): Promise<Answer> {
+    const { exchange, resolution } = job;
     const find: Find = {
       pick: () => pick(router, progress, Date.now()),
       look: () => look(router, progress, Date.now()),
       lane: () => lane(router, progress, Date.now()),
     };
     let last: Failed | null = null;
+    let tried: Tried | null = failed;
     for (let round = 0; ; ) {
+      if (tried !== null) {
+        if ('answer' in tried) return tried.answer;
+        // Without what the gateway added, the same request is to be asked again: that says nothing of it.
+        if (tried.action !== 'without_stream_options') last = tried;
+        if (tried.action === 'stop') break;
+        tried = null;
+      }
       // Who has left takes no place in a line: nobody would tell it to go.
       if (exchange.cancelled !== null) throw cancelledError(exchange);
       const found = await line.next(exchange, resolution.route, find);
@@ -68,24 +78,19 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
         throw cancelledError(exchange);
       }
       if ('permit' in found) {
-        const tried = await attempts(job, progress, found);
-        if ('answer' in tried) return tried.answer;
-        if (tried.action === 'stop') {
-          last = tried;
-          break;
-        }
-        // That says nothing of the request itself, which is to be asked again without them.
-        if (tried.action !== 'without_stream_options') last = tried;
+        tried = await attempts(job, progress, found);
         continue;
       }
       const now = Date.now();
       if (last === null) throw nothingAvailable(found, now);
+      const retries = progress.retries;
       const ms = found.exhausted && round < retries ? pauseMs(progress, round, now) : null;
       if (ms === null) break;
       round++;
       await pause(exchange, ms);
-      beginRound(progress, now + ms);
+      progress.beginRound(now + ms);
     }
+    if (last === null) throw new Error('A request ended without an answer and without a failure.');
     exchange.provider = last.target.provider.name;
     exchange.model = recordedModel(last.target);
     return finalAnswer(exchange, last.target, last.failure, () => resetMs(progress));
@@ -152,5 +157,5 @@ export function createUpstream(config: ForwardingConfig, router: Router): Upstre
 }
 
 function pauseMs(progress: Progress, round: number, now: number): number | null {
-  return backoff(round, askedToWait(progress, now), Math.random());
+  return backoff(round, progress.wait(now), Math.random());
 }

@@ -2,7 +2,7 @@ import type { Config, HedgeConfig } from '../config.js';
 import { speedKind } from '../routing/keys.js';
 import type { Router } from '../routing/router.js';
 import type { Target } from '../routing/table.js';
-import type { Progress } from './dispatch.js';
+import type { Progress } from './progress.js';
 
 /** How many requests of a route may be sent twice in a row, before the share has to be earned again. */
 const BURST = 3;

@@ -16,6 +16,8 @@ export interface Find {
 
 /** The queues of the routes that have one. */
 export interface Line {
+  /** Whether requests for the route may have to wait in a queue. */
+  isFor(route: string | null): boolean;
   /** A target for the exchange: at once, or when its turn has come; else why there is none. */
   next(exchange: Exchange, route: string | null, find: Find): Promise<Picked | Refused>;
   /** A target of the provider may be free again. */
@@ -72,6 +74,7 @@ export function createLine(routes: Config['routes']): Line {
   }
 
   return {
+    isFor: (route) => route !== null && queues.has(route),
     async next(exchange, route, find) {
       const queue = route === null ? undefined : queues.get(route);
       return queue === undefined ? find.pick() : wait(queue, exchange, find);

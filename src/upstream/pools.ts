@@ -1,10 +1,12 @@
 import './platform-fetch.js';
 import { pipeline, Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
-import { type Dispatcher, Pool } from 'undici';
+import { Pool } from 'undici';
 import type { EchoConfig, ProviderConfig } from '../config.js';
+import { call } from './call.js';
 import { createEcho, type EchoOptions } from './echo.js';
 import { UnreadableAnswer } from './failure.js';
+import { bodyOf } from './stream-body.js';
 import type { UpstreamRequest, UpstreamResponse } from './transport.js';
 
 /** A way to reach one provider. */
@@ -16,29 +18,11 @@ export interface Connection {
 
 const MAX_HEADER_BYTES = 64 * 1024;
 
-/**
- * Calls the `onSent` of a request when a connection takes it. Not with `compose`, which rewrites the headers of every
- * answer twice, nor with undici's own decorator, which does not know provisional answers.
- */
-class TellingPool extends Pool {
-  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const onSent: unknown = 'onSent' in options ? options.onSent : undefined;
-    const { onConnect } = handler;
-    if (typeof onSent === 'function' && onConnect !== undefined) {
-      handler.onConnect = (abort) => {
-        onSent();
-        onConnect.call(handler, abort);
-      };
-    }
-    return super.dispatch(options, handler);
-  }
-}
-
 /** Opens the way to a provider: a pool of connections, or the built-in echo. No network is touched yet. */
 export function connectTo(provider: ProviderConfig): Connection {
   if (provider.echo !== null) return connectToEcho(provider.echo);
   const base = new URL(provider.baseUrl);
-  const pool = new TellingPool(base.origin, {
+  const pool = new Pool(base.origin, {
     connections: provider.connections,
     pipelining: 1,
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -50,17 +34,8 @@ export function connectTo(provider: ProviderConfig): Connection {
   const prefix = base.pathname === '/' ? '' : base.pathname.replace(/\/$/, '');
   return {
     async send(request) {
-      const { statusCode, headers, body } = await pool.request({
-        method: request.method,
-        path: prefix + request.path,
-        headers: request.headers,
-        body: request.body,
-        signal: request.signal,
-        // Not an option of undici's: `dispatch` reads it.
-        ...{ onSent: request.onSent },
-      });
-      const response = { status: statusCode, headers, body };
-      return hasBody(request.method, statusCode) ? unpacked(response) : withoutBody(response);
+      const response = await call(pool, prefix + request.path, request);
+      return hasBody(request.method, response.status) ? unpacked(response) : withoutBody(response);
     },
     // Every exchange is settled by now: what is still open belongs to nobody.
     close: () => pool.destroy(),
@@ -70,9 +45,13 @@ export function connectTo(provider: ProviderConfig): Connection {
 function connectToEcho(options: EchoConfig): Connection {
   const echo = createEcho(echoOptions(options));
   return {
-    send(request) {
-      request.onSent?.();
-      return echo(request);
+    async send({ cancel, onSent, ...request }) {
+      const controller = new AbortController();
+      cancel.onCancel = () => controller.abort();
+      if (cancel.isCancelled) controller.abort();
+      onSent?.();
+      const { body, ...head } = await echo({ ...request, signal: controller.signal });
+      return { ...head, body: bodyOf(body) };
     },
     async close() {},
   };
@@ -90,8 +69,11 @@ function hasBody(method: string, status: number): boolean {
 
 /** Its headers may say all the same how long a body would be, which undici misses, and how it would be encoded. */
 function withoutBody(response: UpstreamResponse): UpstreamResponse {
-  response.body.on('error', () => {}).resume();
-  return { ...response, body: Readable.from([]) };
+  response.body
+    .stream()
+    .on('error', () => {})
+    .resume();
+  return { ...response, body: bodyOf(Readable.from([])) };
 }
 
 /** An upstream that compresses although it was asked not to. */
@@ -102,13 +84,13 @@ function unpacked(response: UpstreamResponse): UpstreamResponse {
   }
   const decoder = decoderFor(String(encoding));
   if (decoder === null) {
-    // Destroying an unread body raises an error on it, which without a listener would end the process.
-    response.body.on('error', () => {}).destroy();
+    response.body.discard();
     // The status of an error says enough.
-    if (response.status >= 400) return { ...response, body: Readable.from([]) };
+    if (response.status >= 400) return { ...response, body: bodyOf(Readable.from([])) };
     throw new UnreadableAnswer(`The upstream answered with the content-encoding "${String(encoding)}".`);
   }
-  return { ...response, body: pipeline(response.body, decoder, () => {}) as Readable };
+  const unpacking = pipeline(response.body.stream(), decoder, () => {});
+  return { ...response, body: bodyOf(unpacking) };
 }
 
 function decoderFor(encoding: string) {

@@ -40,7 +40,7 @@ export function openRelay(
   let accepted = false;
   let over: RelayEnd | null = null;
   let onAccept = (): void => {};
-  const relay = createRelay(response.body, {
+  const relay = createRelay(response.body.stream(), {
     tap,
     timers,
     mustSayEnd: form === 'events' && isKnown,
@@ -105,6 +105,8 @@ export function openRelay(
     exchange.lastByteUs = lastUs;
     exchange.largestGapUs = largestGapUs;
     noteStream(work, record, tap.facts, end);
+    // The record waits for this end, and is complete with it.
+    if (exchange.draining !== null) control.captured?.keep();
     exchange.draining?.end();
   }
 

@@ -23,40 +23,67 @@ export interface Report {
   ended(): void;
 }
 
-/** A report about a try that holds a permit; `freed` is called when it is given back. */
-export function createReport(permit: Permit, observe: Observer, sent: Sent, freed: () => void): Report {
-  const startedAt = Date.now();
-  const { type } = sent.target.provider;
-  let over = false;
+/** A report about a try that holds a permit; `freed` is called with the provider's name when it is given back. */
+export function createReport(
+  permit: Permit,
+  observe: Observer,
+  sent: Sent,
+  freed: (provider: string) => void,
+): Report {
+  return new PermitReport(permit, observe, sent, freed);
+}
 
-  function end(result: 'success' | 'failure' | 'neutral', tokens: number | null): boolean {
-    if (over) return false;
-    over = true;
-    permit.settle(Date.now(), { result, tokens });
-    freed();
-    return true;
+/** A class, because there is one for each attempt: its methods are shared. */
+class PermitReport implements Report {
+  private readonly startedAt = Date.now();
+  private isOver = false;
+
+  constructor(
+    private readonly permit: Permit,
+    private readonly observe: Observer,
+    private readonly about: Sent,
+    private readonly freed: (provider: string) => void,
+  ) {}
+
+  sent(): void {
+    this.permit.sent(Date.now());
   }
 
-  return {
-    sent: () => permit.sent(Date.now()),
-    answered: (response) => permit.learn(quotasOf(type, response, Date.now()), 'target'),
-    firstContent() {
-      const now = Date.now();
-      observe.firstContent(sent, now - startedAt, now);
-    },
-    succeeded(usage) {
-      if (end('success', usage === null ? null : totalTokens(usage))) observe.answered(sent, usage);
-    },
-    failed() {
-      const now = Date.now();
-      if (end('failure', null)) observe.failed(sent, now - startedAt, now);
-    },
-    outrun() {
-      const now = Date.now();
-      if (end('neutral', null)) observe.outrun(sent, now - startedAt, now);
-    },
-    ended: () => void end('neutral', null),
-  };
+  answered(response: Pick<UpstreamResponse, 'status' | 'headers'>): void {
+    this.permit.learn(quotasOf(this.about.target.provider.type, response, Date.now()), 'target');
+  }
+
+  firstContent(): void {
+    const now = Date.now();
+    this.observe.firstContent(this.about, now - this.startedAt, now);
+  }
+
+  succeeded(usage: Usage | null): void {
+    const tokens = usage === null ? null : totalTokens(usage);
+    if (this.end('success', tokens)) this.observe.answered(this.about, usage);
+  }
+
+  failed(): void {
+    const now = Date.now();
+    if (this.end('failure', null)) this.observe.failed(this.about, now - this.startedAt, now);
+  }
+
+  outrun(): void {
+    const now = Date.now();
+    if (this.end('neutral', null)) this.observe.outrun(this.about, now - this.startedAt, now);
+  }
+
+  ended(): void {
+    this.end('neutral', null);
+  }
+
+  private end(result: 'success' | 'failure' | 'neutral', tokens: number | null): boolean {
+    if (this.isOver) return false;
+    this.isOver = true;
+    this.permit.settle(Date.now(), { result, tokens });
+    this.freed(this.about.target.provider.name);
+    return true;
+  }
 }
 
 /**

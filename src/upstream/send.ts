@@ -4,22 +4,23 @@ import type { Router } from '../routing/router.js';
 import { recordedModel, type Target } from '../routing/table.js';
 import { attempt, type Won, type Work } from './attempt.js';
 import type { Control } from './control.js';
-import { needsOf, type Picked, type Progress, untry } from './dispatch.js';
+import { needsOf, type Picked } from './dispatch.js';
 import type { DrainPolicy } from './drain.js';
 import { classify, type Failure, isTargetFault, upstreamMessage, type Verdict } from './failure.js';
 import { requestHeaders } from './headers.js';
 import type { Job } from './job.js';
 import { type Connection, connectTo } from './pools.js';
+import type { Progress } from './progress.js';
 import { readCooldown } from './rate-limit/read.js';
-import { readAll } from './read-all.js';
 import { createReport, noReport, type Report } from './report.js';
 import { hideSecret } from './secret.js';
+import { createCancel } from './transport.js';
 
 /** OpenRouter's list is about 500 kB. */
 const MAX_MODELS_BYTES = 8 * 1024 * 1024;
 
 /** What came of asking one target. */
-export type Tried = (Won & { control: Control }) | Failed;
+export type Tried = Won | Failed;
 
 /** It gave no answer. */
 export interface Failed {
@@ -40,13 +41,6 @@ export interface Sender {
   close(): Promise<void>;
 }
 
-/** How a request goes to one target. */
-interface Manner {
-  streamOptions: boolean;
-  control: Control;
-  report: Report;
-}
-
 /** Connects to the configured providers. `freed` is told which provider may take a request again. */
 export function createSender(
   config: Pick<Config, 'providers' | 'disconnect' | 'drainLimit'>,
@@ -60,7 +54,7 @@ export function createSender(
 
   async function send(job: Job, progress: Progress, picked: Picked, control: Control): Promise<Tried> {
     const { name, streamUsage } = picked.target.provider;
-    const refused = withoutStreamUsage.has(name) || progress.plain.has(name);
+    const refused = withoutStreamUsage.has(name) || progress.isPlain(name);
     const streamOptions = job.addStreamUsage && streamUsage && !refused;
     const tried = await once(job, progress, picked, control, streamOptions);
     if (!('failure' in tried) || tried.action !== 'without_stream_options') return tried;
@@ -69,8 +63,8 @@ export function createSender(
     const permit = availability.reserve(picked.target, Date.now(), needsOf(job.facts));
     if (!('settle' in permit)) {
       // Somebody else has its place now. The caller is not to be refused for what it never asked for.
-      progress.plain.add(name);
-      untry(progress, picked.target);
+      progress.setPlain(name);
+      progress.untry(picked.target.id);
       return tried;
     }
     const again = await once(job, progress, { target: picked.target, permit }, control, false);
@@ -87,40 +81,31 @@ export function createSender(
     streamOptions: boolean,
   ): Promise<Tried> {
     const { exchange, facts, resolution: entry } = job;
-    const { name, type } = target.provider;
-    const report = createReport(permit, observe, { entry, facts, target }, () => freed(name));
+    const report = createReport(permit, observe, { entry, facts, target }, freed);
     // On every path, also those that nobody has thought of.
-    whenSettled(exchange, report.ended);
-    const [record, result] = await ask(job, target, { streamOptions, control, report });
-    if ('answer' in result) return { ...result, control, discard: () => lose(record, result, report) };
+    whenSettled(exchange, () => report.ended());
+    const record = begin(exchange, target);
+    const result = await attempt(work(job, target, streamOptions, control, report), record);
+    if ('answer' in result) return result;
     const { failure } = result;
-    const verdict = classify(failure, Date.now(), { streamOptions }, type);
+    const verdict = classify(failure, Date.now(), { streamOptions }, target.provider.type);
     note(exchange, record, failure, target, control);
     // Before the permit goes back: who waits for it is picked for in the same breath.
     block(target, verdict.effect, facts.endpoint);
     if (isTargetFault(failure)) report.failed();
     else if (wasOutrun(exchange, failure, control)) report.outrun();
     else report.ended();
-    if (verdict.effect === null) progress.tried.add(target.id);
-    if (failure.kind === 'answer') {
-      const asked = readCooldown(type, failure.headers, failure.body, Date.now());
-      if (asked !== null) progress.askedUntil.set(target.id, Date.now() + asked.forMs);
-    }
-    if (verdict.action === 'larger') {
-      progress.largerThan = Math.max(progress.largerThan ?? 0, target.declared?.context ?? 0);
-    }
+    learn(progress, target, failure, verdict);
     return { control, failure, target, action: verdict.action };
   }
 
-  async function ask(job: Job, target: Target, manner: Manner) {
-    const { exchange } = job;
+  function begin(exchange: Exchange, target: Target): Attempt {
     exchange.provider = target.provider.name;
     exchange.model = recordedModel(target);
-    const record = beginAttempt(exchange, target.provider.name, target.model);
-    return [record, await attempt(work(job, target, manner), record)] as const;
+    return beginAttempt(exchange, target.provider.name, target.model);
   }
 
-  function work(job: Job, target: Target, { streamOptions, control, report }: Manner): Work {
+  function work(job: Job, target: Target, streamOptions: boolean, control: Control, report: Report): Work {
     const { exchange, endpoint, streaming, estimate } = job;
     const sending = job.body.for(target.model, streamOptions);
     const request = {
@@ -130,7 +115,6 @@ export function createSender(
       body: sending.body,
     };
     const { send: through } = connectionOf(target.provider);
-    const stripUsage = streamOptions;
     return {
       exchange,
       target,
@@ -140,7 +124,8 @@ export function createSender(
       send: through,
       request,
       choices: job.facts.answers,
-      stripUsage,
+      // What the client did not ask for it must not see.
+      stripUsage: streamOptions,
       estimate,
       drain: isFetch(exchange) ? null : drain,
       control,
@@ -159,9 +144,12 @@ export function createSender(
 
   async function fetchModels(provider: ProviderConfig, signal: AbortSignal): Promise<unknown> {
     const headers = requestHeaders({}, provider.apiKey, { length: null, asItIs: false });
-    const request = { method: 'GET', path: '/models', headers, body: null, signal };
+    const cancel = createCancel();
+    if (signal.aborted) cancel.cancel();
+    signal.addEventListener('abort', cancel.cancel.bind(cancel), { once: true });
+    const request = { method: 'GET', path: '/models', headers, body: null, cancel };
     const { status, body } = await connectionOf(provider).send(request);
-    const bytes = await readAll(body, MAX_MODELS_BYTES);
+    const bytes = await body.whole(MAX_MODELS_BYTES);
     if (status !== 200) throw new Error(`GET /models answered ${status}.`);
     return parseList(bytes);
   }
@@ -176,8 +164,9 @@ export function createSender(
     send,
     fetchModels,
     async pass(job, target, control) {
-      const [record, result] = await ask(job, target, { streamOptions: false, control, report: noReport });
-      if ('answer' in result) return { ...result, control };
+      const record = begin(job.exchange, target);
+      const result = await attempt(work(job, target, false, control, noReport), record);
+      if ('answer' in result) return result;
       note(job.exchange, record, result.failure, target, control);
       return { control, failure: result.failure, target, action: 'stop' };
     },
@@ -206,10 +195,17 @@ function parseList(bytes: Buffer): unknown {
   }
 }
 
-function lose(record: Attempt, won: Won, report: Report): void {
-  record.reason = 'hedge_lost';
-  won.discard();
-  report.ended();
+/** What a failure says of the next target. */
+function learn(progress: Progress, target: Target, failure: Failure, { action, effect }: Verdict): void {
+  if (effect === null) progress.setTried(target.id);
+  if (failure.kind === 'answer') {
+    const now = Date.now();
+    const asked = readCooldown(target.provider.type, failure.headers, failure.body, now);
+    if (asked !== null) progress.askedToWait(target.id, now + asked.forMs);
+  }
+  if (action === 'larger') {
+    progress.largerThan = Math.max(progress.largerThan ?? 0, target.declared?.context ?? 0);
+  }
 }
 
 /** Writes a failed try into its record. */

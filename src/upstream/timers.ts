@@ -32,72 +32,95 @@ export function startTimers(
   onTimeout: (reason: EndReason) => void,
   uploading: Readable | null = null,
 ): Timers {
-  let first: NodeJS.Timeout | null = null;
-  let waiting = true;
-  let check: NodeJS.Immediate | null = null;
-  if (uploading === null) startFirst();
-  else uploading.once('close', startFirst);
-  const total = setTimeout(ring, timeouts.total, 'total_timeout');
-  let idle: NodeJS.Timeout | null = null;
-  let flowing = false;
+  return new AttemptTimers(timeouts, onTimeout, uploading);
+}
 
-  function ring(reason: EndReason): void {
-    clear();
-    onTimeout(reason);
+/** A class, because there is one for each attempt: its methods are shared. */
+class AttemptTimers implements Timers {
+  private first: NodeJS.Timeout | null = null;
+  private readonly total: NodeJS.Timeout;
+  private idle: NodeJS.Timeout | null = null;
+  private check: NodeJS.Immediate | null = null;
+  private waiting = true;
+  private flowing = false;
+  private onUploaded: (() => void) | null = null;
+
+  constructor(
+    private readonly timeouts: Timeouts,
+    private readonly onTimeout: (reason: EndReason) => void,
+    private readonly uploading: Readable | null,
+  ) {
+    if (uploading === null) this.startFirst();
+    else {
+      this.onUploaded = () => this.startFirst();
+      uploading.once('close', this.onUploaded);
+    }
+    this.total = setTimeout(ring, timeouts.total, this, 'total_timeout');
+  }
+
+  content(): void {
+    this.stopFirst();
+    this.flowing = true;
+    this.resume();
+  }
+
+  activity(): void {
+    if (this.idle === null) return;
+    this.stopCheck();
+    this.idle.refresh();
+  }
+
+  pause(): void {
+    this.stopCheck();
+    if (this.idle !== null) clearTimeout(this.idle);
+    this.idle = null;
+  }
+
+  resume(): void {
+    if (!this.flowing || this.idle !== null) return;
+    this.idle = setTimeout(ringUnlessRead, this.timeouts.idle, this, 'idle_timeout');
+  }
+
+  clear(): void {
+    this.stopFirst();
+    clearTimeout(this.total);
+    this.pause();
+    this.flowing = false;
+  }
+
+  ring(reason: EndReason): void {
+    this.clear();
+    this.onTimeout(reason);
   }
 
   /** After a stall of the event loop timers run before sockets are read: what was waited for may have come. */
-  function ringUnlessRead(reason: EndReason): void {
-    check = setImmediate(ring, reason);
+  ringUnlessRead(reason: EndReason): void {
+    this.check = setImmediate(ring, this, reason);
   }
 
-  function stopCheck(): void {
-    if (check !== null) clearImmediate(check);
-    check = null;
+  private startFirst(): void {
+    if (!this.waiting) return;
+    this.first = setTimeout(ringUnlessRead, this.timeouts.firstByte, this, 'first_byte_timeout');
   }
 
-  function startFirst(): void {
-    if (waiting) first = setTimeout(ringUnlessRead, timeouts.firstByte, 'first_byte_timeout');
+  private stopFirst(): void {
+    this.waiting = false;
+    this.stopCheck();
+    if (this.first !== null) clearTimeout(this.first);
+    this.first = null;
+    if (this.onUploaded !== null) this.uploading?.removeListener('close', this.onUploaded);
   }
 
-  function stopFirst(): void {
-    waiting = false;
-    stopCheck();
-    if (first !== null) clearTimeout(first);
-    first = null;
-    uploading?.removeListener('close', startFirst);
+  private stopCheck(): void {
+    if (this.check !== null) clearImmediate(this.check);
+    this.check = null;
   }
+}
 
-  function clear(): void {
-    stopFirst();
-    clearTimeout(total);
-    stopIdle();
-    flowing = false;
-  }
+function ring(timers: AttemptTimers, reason: EndReason): void {
+  timers.ring(reason);
+}
 
-  function stopIdle(): void {
-    stopCheck();
-    if (idle !== null) clearTimeout(idle);
-    idle = null;
-  }
-
-  function startIdle(): void {
-    if (flowing && idle === null) idle = setTimeout(ringUnlessRead, timeouts.idle, 'idle_timeout');
-  }
-
-  return {
-    content() {
-      stopFirst();
-      flowing = true;
-      startIdle();
-    },
-    activity() {
-      if (idle === null) return;
-      stopCheck();
-      idle.refresh();
-    },
-    pause: stopIdle,
-    resume: startIdle,
-    clear,
-  };
+function ringUnlessRead(timers: AttemptTimers, reason: EndReason): void {
+  timers.ringUnlessRead(reason);
 }

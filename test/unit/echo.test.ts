@@ -3,8 +3,7 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { createTap } from '../../src/stream/tap.js';
-import { createEcho, type EchoOptions } from '../../src/upstream/echo.js';
-import type { UpstreamResponse } from '../../src/upstream/transport.js';
+import { createEcho, type Echoed, type EchoOptions } from '../../src/upstream/echo.js';
 
 const QUIET: EchoOptions = { latency: 0, wordDelay: 0, fail: null, failAfter: null, retryAfter: null };
 const never = new AbortController().signal;
@@ -14,7 +13,7 @@ function post(
   body: unknown,
   options: Partial<EchoOptions> = {},
   signal: AbortSignal = never,
-): Promise<UpstreamResponse> {
+): Promise<Echoed> {
   const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   return createEcho({ ...QUIET, ...options })({ method: 'POST', path, headers: {}, body: bytes, signal });
 }
@@ -30,11 +29,11 @@ function chat(content: unknown, rest: object = {}): object {
   };
 }
 
-async function json(response: UpstreamResponse) {
+async function json(response: Echoed) {
   return JSON.parse(await text(response.body));
 }
 
-async function events(response: UpstreamResponse): Promise<string[]> {
+async function events(response: Echoed): Promise<string[]> {
   return (await text(response.body))
     .split('\n\n')
     .flatMap((block) => (block ? [block.slice('data: '.length)] : []));

@@ -9,6 +9,7 @@ import { attempt } from '../../src/upstream/attempt.js';
 import { createControl } from '../../src/upstream/control.js';
 import { classify, type Failure, type Verdict } from '../../src/upstream/failure.js';
 import { noReport } from '../../src/upstream/report.js';
+import { bodyOf } from '../../src/upstream/stream-body.js';
 import type { UpstreamResponse } from '../../src/upstream/transport.js';
 import { chatApi } from '../helpers/apis.js';
 
@@ -231,7 +232,7 @@ for (const { what, asked, status = 200, headers, body, reason, verdict } of case
       const failure = await fail(kind, async () => ({
         status,
         headers,
-        body: Readable.from([Buffer.from(body)]),
+        body: bodyOf(Readable.from([Buffer.from(body)])),
       }));
       assert.equal(
         failure.kind === 'answer' ? `http_${failure.status}` : failure.kind === 'broken' && failure.endReason,

@@ -7,9 +7,10 @@ import { requestFacts } from '../../src/routing/facts.js';
 import { createRouter, type Router } from '../../src/routing/router.js';
 import type { Target } from '../../src/routing/table.js';
 import type { Answer } from '../../src/upstream/answer.js';
-import { look, type Refused, startProgress } from '../../src/upstream/dispatch.js';
+import { look, type Refused } from '../../src/upstream/dispatch.js';
 import type { Failure } from '../../src/upstream/failure.js';
 import { finalAnswer, nothingAvailable } from '../../src/upstream/final.js';
+import { Progress } from '../../src/upstream/progress.js';
 
 const router = createRouter(
   parseConfig(
@@ -219,7 +220,7 @@ function refused(router: Router, model: string, now: number): Refused {
     policy: null,
   });
   const exchange = open();
-  return look(router, startProgress(exchange, router.resolve(model, null), facts, 0), now);
+  return look(router, new Progress(exchange, router.resolve(model, null), facts, 0), now);
 }
 
 function routerWithBlocks(...blocks: [key: string, why: 'rate_limited' | 'model_missing', until: number][]) {
