@@ -22,8 +22,8 @@ const PING_MS = 15_000;
 /** Browsers open the stream again after this many milliseconds. */
 const RETRY_MS = 3000;
 
-/** A feed without readers costs nothing. */
-export function createFeed(maxBehind = MAX_BEHIND): Feed {
+/** A feed without readers costs nothing. `onSize` is told how many there are when the first comes and the last goes. */
+export function createFeed(maxBehind = MAX_BEHIND, onSize: (size: number) => void = () => {}): Feed {
   /** With the one subject that each reads; undefined: all. */
   const readers = new Map<Readable, string | undefined>();
   let pings: NodeJS.Timeout | null = null;
@@ -43,6 +43,7 @@ export function createFeed(maxBehind = MAX_BEHIND): Feed {
     if (readers.size > 0 || pings === null) return;
     clearInterval(pings);
     pings = null;
+    onSize(0);
   }
 
   return {
@@ -58,6 +59,7 @@ export function createFeed(maxBehind = MAX_BEHIND): Feed {
         },
       });
       readers.set(reader, subject);
+      if (readers.size === 1) onSize(1);
       pings ??= setInterval(() => send(': ping\n\n'), PING_MS).unref();
       reader.push(`retry: ${RETRY_MS}\n\n`);
       return reader;

@@ -44,10 +44,12 @@ export interface KeysOptions {
   /** Null: only the keys of the configuration. */
   readonly ledger: Pick<Ledger, 'run'> | null;
   readonly logger: Pick<LedgerLogger, 'warn' | 'error'>;
+  /** Is told of a change before it is confirmed. */
+  readonly onChange?: () => Promise<unknown>;
 }
 
 /** Keeps the keys of the database in memory, so that its failures turn nobody away. `refresh` before the first use. */
-export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
+export function createKeys({ config, ledger, logger, onChange }: KeysOptions): Keys {
   const ring = createKeyring(config.keys);
   const configured = new Map(ring.entries.map(({ caller, terms }) => [terms.name, caller]));
   let stored: StoredKeys | null = null;
@@ -78,7 +80,7 @@ export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
   async function change(what: KeyChange): Promise<Changed> {
     if (ledger === null) throw new Error('There is no database to keep keys in.');
     const result = await ledger.run('changeKey', what);
-    await read();
+    await Promise.all([read(), onChange?.()]);
     return { result };
   }
 
