@@ -50,6 +50,10 @@ export interface Meter {
   uses(now: number): LimitUse[];
   save(now: number): CountedWindows;
   restore(counted: CountedWindows, now: number): void;
+  /** What is counted, without what is reserved. */
+  dump(): CountedWindows;
+  /** Counts what `dump` gave, and nothing else. Windows that it does not have stay as they are. */
+  load(counted: CountedWindows): void;
 }
 
 interface Limited {
@@ -129,6 +133,17 @@ export function createMeter(limits: LimitsConfig, traffic: Traffic, transitMs = 
         for (const [at, amount] of saved[name] ?? []) {
           if (at <= now) counted.add(at, amount);
         }
+      }
+    },
+    dump() {
+      const counts: CountedWindows = {};
+      for (const { name, counted } of limited) counts[name] = counted.dump();
+      return counts;
+    },
+    load(counts) {
+      for (const { name, counted } of limited) {
+        const entries = counts[name];
+        if (entries !== undefined) counted.load(entries);
       }
     },
   };
