@@ -3,7 +3,10 @@ import SQLite, { type Database } from 'better-sqlite3';
 import type { Shared, Sharing, Subject } from './sharing.js';
 import { type Area, areas } from './workers.js';
 
-/** A lock is held for about 30 µs. Who waits longer than this goes on without it: somebody was stopped while he held it. */
+/**
+ * A lock is held for about 30 µs. Who waits longer than this goes on without it: somebody was stopped while he held it.
+ * Nobody waits again before it was to be had.
+ */
 const LOCK_MS = 1000;
 /** Tries before a waiting process gives its core away. */
 const SPINS = 3;
@@ -45,8 +48,8 @@ function prepare(client: Database) {
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 /** Takes the lock of a file; throws when it is not to be had in time. SQLite's own waiting sleeps for milliseconds. */
-function lock(begin: { run(): unknown }): void {
-  const deadline = performance.now() + LOCK_MS;
+function lock(begin: { run(): unknown }, patienceMs: number): void {
+  const deadline = performance.now() + patienceMs;
   for (let tries = 1; ; tries++) {
     try {
       begin.run();
@@ -84,7 +87,7 @@ export function createSharedFiles(folder: string): SharedFiles {
   return {
     release(worker) {
       for (const { begin, all, upsert, commit } of clients) {
-        lock(begin);
+        lock(begin, LOCK_MS);
         for (const [name, version, state, held] of all.raw().all()) {
           const { [worker]: gone, ...left }: HeldBy = JSON.parse(held);
           if (gone !== undefined) upsert.run(name, version + 1, state, JSON.stringify(left));
@@ -168,18 +171,19 @@ export function openSharing(
     }
   }
 
-  function update<Result>(entry: Entry, act: () => Result): Result {
-    if (isLocked) return inside(entry, act);
+  /** Runs `act` while nobody else writes, or `otherwise` when the lock is not to be had. */
+  function locked<Result>(act: () => Result, otherwise: () => Result): Result {
+    if (isLocked) return act();
     try {
-      lock(sql.begin);
+      lock(sql.begin, isIntact ? LOCK_MS : 0);
     } catch (error) {
       failed(error);
-      return act();
+      return otherwise();
     }
     isLocked = true;
     isIntact = true;
     try {
-      return inside(entry, act);
+      return act();
     } finally {
       isLocked = false;
       attempt(() => sql.commit.run());
@@ -207,7 +211,7 @@ export function openSharing(
     join<State>(name: string, subject: Subject<State>): Shared {
       const entry: Entry = { name, subject, version: 0, state: '', heldBy: {}, seen: 0 };
       return {
-        update: (act) => update(entry, act),
+        update: (act) => locked(() => inside(entry, act), act),
         refresh() {
           if (isLocked) return;
           attempt(() => {
@@ -218,7 +222,8 @@ export function openSharing(
           });
         },
         forget() {
-          attempt(() => sql.remove.run(name));
+          const remove = () => attempt(() => sql.remove.run(name));
+          if (entry.version !== 0) locked(remove, () => {});
           entry.version = 0;
         },
       };
