@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request } from 'node:http';
 import { test } from 'node:test';
 import { readRows } from '../helpers/gateway.js';
-import { completion, failing, json, startUpstream } from '../helpers/upstream.js';
-import { countOf, send, sendMany, serveWorkers, until, workersOf } from './workers-fixture.js';
+import { failing, json, startUpstream } from '../helpers/upstream.js';
+import { countOf, send, sendMany, serveWorkers, until } from './workers-fixture.js';
 
 const key = (name: string, more: object = {}) => ({
   name,
@@ -113,6 +115,29 @@ test('four workers keep to the limits of one', async (context) => {
     const headers = { authorization: `Bearer ${JSON.parse(made.text).key}` };
     const answers = await sendMany(8, 1, () => send(url, chat('plain/m'), headers));
     assert.equal(countOf(answers, 200), 8);
+  });
+
+  await context.test('GET /stats/live at one worker shows the exchanges of all', async () => {
+    let seen = '';
+    const feed = request(`${served.url}/stats/live`, { agent: false, headers: as('ops') });
+    feed.on('error', () => {});
+    feed.end();
+    const [response] = await once(feed, 'response');
+    response.setEncoding('utf8').on('data', (piece: string) => {
+      seen += piece;
+    });
+    const sendAs = (session: string) => () =>
+      send(url, chat('plain/m'), { ...as('ops'), 'x-session-id': session });
+    const shown = (session: string) => seen.split(`"session":"${session}"`).length - 1;
+    // The other workers hear of the reader a moment later.
+    const heard = async () => (await sendMany(4, 1, sendAs('early')), shown('early'));
+    await until(heard, (count) => count >= 4);
+    await sendMany(8, 1, sendAs('late'));
+    await until(
+      async () => shown('late'),
+      (count) => count === 8,
+    );
+    feed.destroy();
   });
 
   served.child.kill('SIGTERM');
