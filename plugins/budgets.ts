@@ -5,8 +5,11 @@ import { type Budgets, createBudgets } from '../src/budgets/budgets.js';
 import { usd } from '../src/budgets/error.js';
 import { createWebhook } from '../src/budgets/webhook.js';
 import type { Config } from '../src/config.js';
+import type { Ledger } from '../src/db/ledger.js';
 import type { Exchange } from '../src/exchange.js';
+import type { Workers } from '../src/workers/workers.js';
 import '../src/types.js';
+import { workersOf } from './workers.js';
 
 /** Options of the budgets plugin; a parsed `Config` fits. */
 export type BudgetsOptions = Pick<Config, 'routes' | 'webhook'>;
@@ -19,8 +22,10 @@ async function budgetsPlugin(app: FastifyInstance, { routes, webhook }: BudgetsO
   const { gatewayLedger: ledger, gatewayKeys: keys } = app;
   const orders =
     webhook === null ? null : createWebhook(webhook, (order) => ledger.run('alerts', order), app.log);
+  const workers = workersOf(app);
   const budgets = createBudgets({
-    ledger,
+    ledger: flushingAll(ledger, workers),
+    sharing: workers.sharing('budgets'),
     logger: app.log,
     budgetOf: ({ kind, name }) => (kind === 'key' ? keys.named(name) : routes[name])?.budget ?? null,
     subjects: () => [
@@ -35,7 +40,8 @@ async function budgetsPlugin(app: FastifyInstance, { routes, webhook }: BudgetsO
       reply.headers(headersOf(request, budgets, Number(reply.getHeader('retry-after'))));
     done(null, payload);
   });
-  const stop = ledger.watch(() => void budgets.refresh());
+  // The workers share the accounts: what others have spent is added by one of them.
+  const stop = workers.isFirst ? ledger.watch(() => void budgets.refresh()) : () => {};
   app.addHook('onReady', async () => {
     await budgets.list().catch((error) => app.log.warn({ err: error }, 'the budgets cannot be read'));
   });
@@ -43,6 +49,19 @@ async function budgetsPlugin(app: FastifyInstance, { routes, webhook }: BudgetsO
     stop();
     await orders?.close();
   });
+}
+
+/** A flush that rejects unless every worker has written what it recorded. */
+function flushingAll(ledger: Ledger, workers: Workers): Pick<Ledger, 'flush' | 'health' | 'run'> {
+  if (workers.count === 1) return ledger;
+  return {
+    ...ledger,
+    async flush() {
+      const [{ answers, complete }] = await Promise.all([workers.ask('flush'), ledger.flush()]);
+      if (!complete || answers.some((status) => status !== 'ok'))
+        throw new Error('not every worker has written what it recorded');
+    },
+  };
 }
 
 /** About the budget of which the least is left. */

@@ -21,9 +21,10 @@ import routing from './routing.js';
 import { ownScope } from './scope.js';
 import sessions from './sessions.js';
 import stats from './stats.js';
+import workersPlugin, { type WorkersOptions } from './workers.js';
 
 /** Options of the gateway plugin: the configuration, next to Fastify's own `prefix`. */
-export interface GatewayPluginOptions extends GatewayOptions, LimitsOptions, RegisterOptions {
+export interface GatewayPluginOptions extends GatewayOptions, LimitsOptions, WorkersOptions, RegisterOptions {
   /**
    * The app serves nothing but this gateway, which has no prefix: every unknown URL is the gateway's to answer and
    * to record. Leave it out in an app that has routes of its own.
@@ -42,7 +43,7 @@ export interface GatewayPluginOptions extends GatewayOptions, LimitsOptions, Reg
  * `LLM_GATEWAY_INVALID_CONFIG`, a database that cannot be opened with `LLM_GATEWAY_DATABASE`.
  */
 export default async function gateway(app: FastifyInstance, options: GatewayPluginOptions): Promise<void> {
-  const { prefix, ownsServer, limitStore, logLevel, logSerializers, ...input } = options;
+  const { prefix, ownsServer, limitStore, workers, logLevel, logSerializers, ...input } = options;
   const config = parseConfig(input);
 
   ownScope(app);
@@ -50,6 +51,7 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
 
   // First, because it sees only the routes that come after it.
   await app.register(openapi);
+  await app.register(workersPlugin, { workers });
   // Fastify closes the last registered first: connections, then exchanges, and the ledger at the end.
   await app.register(persistence, config);
   await app.register(exchange, config);

@@ -3,16 +3,23 @@ import fp from 'fastify-plugin';
 import Type from 'typebox';
 import { LedgerStateSchema, ledgerState } from '../src/db/answers.js';
 import type { GatewayRouteConfig } from '../src/types.js';
+import { healthOfAll } from '../src/workers/health.js';
+import { workersOf } from './workers.js';
 
 const config = (summary: string): { gateway: GatewayRouteConfig } => ({
   gateway: { scope: 'none', record: false, summary },
 });
 
 const HealthSchema = Type.Object({
-  /** `degraded` while the database cannot be written: exchanges are served, and wait to be recorded. */
+  /**
+   * `degraded` while the database cannot be written: exchanges are served, and wait to be recorded; or while one of
+   * the workers does not answer.
+   */
   status: Type.Enum(['ok', 'degraded']),
   in_flight: Type.Number(),
   ledger: LedgerStateSchema,
+  /** Processes: how many there should be, and how many answer. Only when there is more than one. */
+  workers: Type.Optional(Type.Object({ configured: Type.Number(), answering: Type.Number() })),
 });
 
 const ReadySchema = Type.Object({
@@ -25,17 +32,25 @@ const ReadySchema = Type.Object({
 
 /** `GET /health`: the process is alive. `GET /ready`: it can answer, so traffic may be sent to it. */
 async function healthPlugin(app: FastifyInstance): Promise<void> {
+  const workers = workersOf(app);
+  const ownHealth = () => ({ inFlight: app.gatewayExchanges.size, ledger: app.gatewayLedger.health() });
+  workers.answer('health', async () => ownHealth());
+
   const health = {
     config: config('The process is alive'),
     logLevel: 'warn',
     schema: { response: { 200: HealthSchema } },
   } as const;
   app.get('/health', health, async () => {
-    const ledger = ledgerState(app.gatewayLedger.health());
+    const { answers } = await workers.ask('health');
+    const { inFlight, ledger } = healthOfAll([ownHealth(), ...answers]);
+    const answering = answers.length + 1;
+    const isWhole = ledger.status !== 'degraded' && answering >= workers.count;
     return {
-      status: ledger.status === 'degraded' ? 'degraded' : 'ok',
-      in_flight: app.gatewayExchanges.size,
-      ledger,
+      status: isWhole ? 'ok' : 'degraded',
+      in_flight: inFlight,
+      ledger: ledgerState(ledger),
+      ...(workers.count > 1 && { workers: { configured: workers.count, answering } }),
     };
   });
 

@@ -9,6 +9,7 @@ import { limitError } from '../src/limits/refuse.js';
 import type { Answered, LimitPermit, LimitStore, Refusal } from '../src/limits/store.js';
 import { tokensUsed } from '../src/limits/tokens-used.js';
 import '../src/types.js';
+import { workersOf } from './workers.js';
 
 /** Options of the limits plugin. */
 export interface LimitsOptions {
@@ -28,7 +29,7 @@ interface Limited {
  * before it is sent anywhere; a refusal by one limit takes nothing from the others. Every answer says what is left.
  */
 async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promise<void> {
-  const store = options.limitStore ?? createMemoryLimits();
+  const store = options.limitStore ?? createMemoryLimits(workersOf(app).sharing('limits'));
   const keys = app.hasDecorator('gatewayKeys') ? app.gatewayKeys : null;
   const permits = new WeakMap<Exchange, LimitPermit>();
 

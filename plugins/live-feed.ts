@@ -7,6 +7,7 @@ import { createFeed } from '../src/feed.js';
 import { forcedFilter } from '../src/keys/caller.js';
 import '../src/types.js';
 import { ownOnly, readable } from './replies.js';
+import { workersOf } from './workers.js';
 
 /** Each has a connection and a buffer. */
 const MAX_READERS = 100;
@@ -42,11 +43,16 @@ const headers = {
 
 /** `GET /stats/live`: every exchange when it is over, as server-sent events. Works without a database. */
 async function liveFeed(app: FastifyInstance): Promise<void> {
-  const feed = createFeed();
+  const { feed: shared } = workersOf(app);
+  const feed = createFeed(undefined, (size) => shared.want(size > 0));
+  shared.onItem(({ data, subject }) => feed.publish('exchange', data, subject));
   const stop = app.gatewayExchanges.onSettled((exchange) => {
-    if (feed.size === 0) return;
+    if (feed.size === 0 && !shared.isWanted) return;
     const summary = settledSummary(exchange);
-    if (summary !== null) feed.publish('exchange', JSON.stringify(summary), summary.key ?? '');
+    if (summary === null) return;
+    const [data, subject] = [JSON.stringify(summary), summary.key ?? ''];
+    feed.publish('exchange', data, subject);
+    if (shared.isWanted) shared.publish({ data, subject });
   });
   // A reader never leaves by itself, so the server would wait for it.
   app.addHook('preClose', async () => {

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin';
 import type { Config, DatabaseConfig } from '../src/config.js';
 import { noLedger, openLedger } from '../src/db/ledger.js';
 import { PLAIN_RULES } from '../src/payloads/prepare.js';
+import { workersOf } from './workers.js';
 
 /** Options of the persistence plugin. */
 export interface PersistenceOptions extends Partial<Pick<Config, 'keys' | 'providers'>> {
@@ -20,6 +21,7 @@ export interface PersistenceOptions extends Partial<Pick<Config, 'keys' | 'provi
  */
 const persistence: FastifyPluginAsync<PersistenceOptions> = async (app, options) => {
   const { database } = options;
+  const workers = workersOf(app);
   const ledger = database
     ? openLedger({
         path: database.path,
@@ -31,13 +33,23 @@ const persistence: FastifyPluginAsync<PersistenceOptions> = async (app, options)
           paths: database.redact ?? PLAIN_RULES.paths,
           secrets: secretsOf(options),
         },
-        ...(database.retention !== undefined && { retention: database.retention }),
+        ...(database.retention !== undefined && workers.isFirst && { retention: database.retention }),
       })
     : noLedger();
-  app.decorate('gatewayLedger', ledger);
+  const ownFlush = async () => {
+    await ledger.flush();
+    return ledger.health().status;
+  };
+  workers.answer('flush', ownFlush);
+  app.decorate('gatewayLedger', workers.count === 1 ? ledger : { ...ledger, flush: flushAll });
   app.addHook('onClose', () => ledger.close());
   // Its thread takes about 0.1 s to start, and no exchange should wait so long to be safe.
   await ledger.flush();
+
+  /** What any of the workers has recorded. */
+  async function flushAll(): Promise<void> {
+    await Promise.all([ledger.flush(), workers.ask('flush')]);
+  }
 };
 
 /** Every credential that the gateway knows. */

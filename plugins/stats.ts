@@ -5,8 +5,10 @@ import Type from 'typebox';
 import { ledgerState, SessionPageSchema, StatsSchema } from '../src/db/answers.js';
 import { parseSessionQuery, parseTotalsQuery, type RawQuery } from '../src/db/queries.js';
 import type { Dimension } from '../src/db/reports.js';
+import { healthOfAll } from '../src/workers/health.js';
 import exchanges from './exchanges.js';
 import { ownOnly, readable, sendJson, understood } from './replies.js';
+import { workersOf } from './workers.js';
 
 const text = (description: string) => Type.Optional(Type.String({ description }));
 
@@ -58,6 +60,7 @@ async function stats(app: FastifyInstance): Promise<void> {
 /** A scope of its own, so that its hook stays with these routes. */
 async function routes(app: FastifyInstance): Promise<void> {
   const ledger = app.gatewayLedger;
+  const workers = workersOf(app);
 
   app.addHook('preHandler', async () => {
     if (ledger.path === null) {
@@ -74,12 +77,14 @@ async function routes(app: FastifyInstance): Promise<void> {
     const parsed = understood(app, () => parseTotalsQuery(request.query, Date.now(), grouping));
     const query = { ...parsed, filter: { ...parsed.filter, ...ownOnly(request) } };
     const statistics = await app.gatewayStats.text({ report: 'totals', query });
+    const others = await workers.ask('health');
+    const { ledger: state } = healthOfAll([{ inFlight: 0, ledger: ledger.health() }, ...others.answers]);
     const frame = JSON.stringify({
       since: new Date(query.window.since).toISOString(),
       until: new Date(query.window.until).toISOString(),
       group_by: query.groupBy,
       interval_ms: query.step ?? null,
-      ledger: ledgerState(ledger.health()),
+      ledger: ledgerState(state),
       next_cursor: null,
     });
     return sendJson(reply, `${frame.slice(0, -1)},${statistics.slice(1)}`);

@@ -34,8 +34,8 @@ interface Reader {
   checkedAt: number;
 }
 
-/** A feed without readers costs nothing. */
-export function createFeed(maxBehind = MAX_BEHIND): Feed {
+/** A feed without readers costs nothing. `onSize` is told how many there are when the first comes and the last goes. */
+export function createFeed(maxBehind = MAX_BEHIND, onSize: (size: number) => void = () => {}): Feed {
   const readers = new Map<Readable, Reader>();
   let pings: NodeJS.Timeout | null = null;
 
@@ -60,6 +60,7 @@ export function createFeed(maxBehind = MAX_BEHIND): Feed {
     if (readers.size > 0 || pings === null) return;
     clearInterval(pings);
     pings = null;
+    onSize(0);
   }
 
   function dismiss(reader: Readable): void {
@@ -81,6 +82,7 @@ export function createFeed(maxBehind = MAX_BEHIND): Feed {
         },
       });
       readers.set(reader, { subject, mayRead, checkedAt: performance.now() });
+      if (readers.size === 1) onSize(1);
       pings ??= setInterval(() => send(': ping\n\n'), PING_MS).unref();
       reader.push(`retry: ${RETRY_MS}\n\n`);
       return reader;

@@ -8,6 +8,7 @@ import type { Exchanges } from './live.js';
 import type { Router } from './routing/router.js';
 import type { Upload } from './upload/upload.js';
 import type { Upstream } from './upstream/forward.js';
+import type { Workers } from './workers/workers.js';
 
 export type { Scope };
 
@@ -26,6 +27,8 @@ export interface GatewayRouteConfig {
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** The processes that serve this gateway together. */
+    gatewayWorkers: Workers;
     /** The persistent store of exchanges. */
     gatewayLedger: Ledger;
     /** The API keys. */

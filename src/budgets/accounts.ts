@@ -1,5 +1,6 @@
 import type { BudgetConfig } from '../config.js';
 import type { Ledger } from '../db/ledger.js';
+import { type Sharing, unshared } from '../workers/sharing.js';
 import type { Subject } from './alert.js';
 import { unreadable } from './error.js';
 import { periodOf } from './period.js';
@@ -12,8 +13,6 @@ export interface Account {
   /** When the period began, epoch milliseconds. */
   readonly start: number;
   readonly tab: Tab;
-  /** Whether the tab holds what was spent before it was opened. */
-  readonly loaded: boolean;
 }
 
 /** The accounts that are open. */
@@ -26,12 +25,14 @@ export interface Accounts {
 }
 
 interface Opened extends Account {
-  loaded: boolean;
   loading: Promise<void> | null;
 }
 
-/** Accounts over the records of a ledger. */
-export function createAccounts(ledger: Pick<Ledger, 'flush' | 'health' | 'run'>): Accounts {
+/** Accounts over the records of a ledger, which workers may share. */
+export function createAccounts(
+  ledger: Pick<Ledger, 'flush' | 'health' | 'run'>,
+  sharing: Sharing = unshared,
+): Accounts {
   const accounts = new Map<string, Opened>();
 
   /** The period before may still have exchanges under way; those before that have had their time. */
@@ -42,16 +43,16 @@ export function createAccounts(ledger: Pick<Ledger, 'flush' | 'health' | 'run'>)
     for (const [id, { tab }] of earlier.slice(0, -1)) if (tab.reserved === 0) accounts.delete(id);
   }
 
-  /** What this process has settled before it asks is in the records when it has been written. */
+  /** What this gateway has settled before it asks is in the records when it has been written. */
   async function read(account: Opened): Promise<void> {
     const { tab, subject, per, start } = account;
     const { end } = periodOf(per, start);
+    tab.refresh();
     const ownBefore = tab.own;
     await ledger.flush();
     if (ledger.health().status !== 'ok') throw unreadable();
     const [sum = 0] = await ledger.run('spent', [{ ...subject, since: start, until: end }]);
     tab.rebase(sum, ownBefore);
-    account.loaded = true;
   }
 
   function find({ kind, name }: Subject, per: BudgetConfig['per'], start: number) {
@@ -65,7 +66,7 @@ export function createAccounts(ledger: Pick<Ledger, 'flush' | 'health' | 'run'>)
       const { id, known } = find(subject, per, start);
       if (known !== undefined) return known;
       dropOld(subject, start);
-      const opened = { subject, per, start, tab: createTab(), loaded: false, loading: null };
+      const opened = { subject, per, start, tab: createTab(id, sharing), loading: null };
       accounts.set(id, opened);
       return opened;
     },

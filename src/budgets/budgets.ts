@@ -3,6 +3,7 @@ import type { Alert } from '../db/alerts.js';
 import type { Ledger, LedgerLogger } from '../db/ledger.js';
 import type { Exchange } from '../exchange.js';
 import { cancelledError } from '../upstream/final.js';
+import { type Sharing, unshared } from '../workers/sharing.js';
 import { type Account, createAccounts } from './accounts.js';
 import { type BudgetState, createAlarm, type Subject } from './alert.js';
 import { exceeded, isUsedUp, unreadable } from './error.js';
@@ -38,6 +39,8 @@ export interface BudgetsOptions {
   readonly logger: Pick<LedgerLogger, 'warn'>;
   /** Is told, once for each state, that a threshold was reached; after a restart perhaps again. */
   onAlert(alert: Alert): void;
+  /** With other workers of this gateway. */
+  readonly sharing?: Sharing;
   /** Epoch milliseconds. */
   readonly now?: () => number;
 }
@@ -58,12 +61,12 @@ const nothingHeld: Held = { quote: freeOfCharge, holds: new Map() };
 
 /**
  * Accounts in memory over the records of the ledger: what was spent is the sum of the records when the process starts,
- * and what it has settled since. Nothing that is set aside outlives the process.
+ * and what it has settled since. Nothing that is set aside outlives the process. Workers of one gateway share them.
  */
 export function createBudgets(options: BudgetsOptions): Budgets {
-  const { budgetOf, ledger, logger, now = Date.now } = options;
+  const { budgetOf, ledger, logger, sharing = unshared, now = Date.now } = options;
   const bootedAt = now();
-  const accounts = createAccounts(ledger);
+  const accounts = createAccounts(ledger, sharing);
   const alarm = createAlarm(options.onAlert);
   const held = new WeakMap<Exchange, Held>();
   const over = new WeakSet<Exchange>();
@@ -83,6 +86,7 @@ export function createBudgets(options: BudgetsOptions): Budgets {
   }
 
   function stateOf({ subject, budget, account }: Claim): BudgetState {
+    account.tab.refresh();
     const { spent, reserved } = account.tab;
     return { ...subject, budget, period: periodOf(budget.per, account.start), spent, reserved };
   }
@@ -92,10 +96,16 @@ export function createBudgets(options: BudgetsOptions): Budgets {
     alarm.look(claim.account, stateOf(claim));
   }
 
+  /** Whether what was spent before has been read; another worker may have done it. */
+  function isKnown({ account: { tab } }: Claim): boolean {
+    tab.refresh();
+    return tab.isBased;
+  }
+
   /** What was spent before is read once for each period, by whoever needs it first. */
   async function ready(claim: Claim): Promise<void> {
     const { account, budget } = claim;
-    if (account.loaded) return;
+    if (isKnown(claim)) return;
     try {
       await load(claim);
     } catch (error) {
@@ -150,6 +160,11 @@ export function createBudgets(options: BudgetsOptions): Budgets {
         throw exceeded(state, amount, now());
       }
       holds.set(account, hold);
+      // What other workers have set aside is not known.
+      if (budget.kind === 'hard' && !sharing.isIntact) {
+        for (const taken of holds.values()) taken.settle(0);
+        throw unreadable();
+      }
     }
     return holds;
   }
@@ -192,7 +207,7 @@ export function createBudgets(options: BudgetsOptions): Budgets {
     },
     async list() {
       const claims = options.subjects().flatMap((subject) => claimOf(subject, now()));
-      for (const claim of claims) if (!claim.account.loaded) await load(claim);
+      for (const claim of claims) if (!isKnown(claim)) await load(claim);
       return claims.map(stateOf);
     },
     refresh,

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { closest } from '../config/problems.js';
 import {
@@ -24,7 +25,13 @@ export interface Overrides {
 
 /** A command line that makes sense. */
 export type Command =
-  | { readonly name: 'serve'; readonly file: string | null; readonly overrides: Overrides }
+  | {
+      readonly name: 'serve';
+      readonly file: string | null;
+      readonly overrides: Overrides;
+      /** Processes. */
+      readonly workers: number;
+    }
   | { readonly name: 'check'; readonly file: string | null }
   | {
       readonly name: 'stats' | 'tail' | 'export' | 'prune';
@@ -60,7 +67,9 @@ export function parseCommand(argv: readonly string[]): Command {
   const file = values.config ?? null;
   if (command === 'keys') return keysCommand(operands, values);
   if (command === 'cost') return costCommand(values);
-  if (command === 'serve') return { name: 'serve', file, overrides: overridesOf(values) };
+  if (command === 'serve') {
+    return { name: 'serve', file, overrides: overridesOf(values), workers: workersOf(values.workers) };
+  }
   return command === 'check' ? { name: 'check', file } : { name: command, file, values };
 }
 
@@ -113,4 +122,19 @@ function portOf(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (port <= 65_535) return port;
   throw usage(`--port must be a number between 0 and 65535, got "${text}"`, null, 'serve');
+}
+
+/** Each has connections, a database thread and 100 MB of its own. */
+const MAX_WORKERS = 128;
+
+function workersOf(text: string | undefined): number {
+  if (text === undefined) return 1;
+  if (text === 'auto') return Math.min(MAX_WORKERS, availableParallelism());
+  const workers = /^\d{1,3}$/.test(text) ? Number(text) : Number.NaN;
+  if (workers >= 1 && workers <= MAX_WORKERS) return workers;
+  throw usage(
+    `--workers must be a whole number from 1 to ${MAX_WORKERS}, or "auto", got "${text}"`,
+    null,
+    'serve',
+  );
 }

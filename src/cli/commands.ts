@@ -18,6 +18,12 @@ export const options = {
     value: '<path>',
     help: 'database file (default ./data/gateway.db); "off" records nothing',
   },
+  workers: {
+    type: 'string',
+    short: 'w',
+    value: '<n>',
+    help: 'processes that share the port and all limits (default 1); "auto" for one on each core',
+  },
   since: {
     type: 'string',
     value: '<when>',
@@ -96,7 +102,7 @@ export type Values = Partial<Record<OptionName, string>>;
 
 /** What can be asked for, and with which options. */
 const commands = {
-  serve: { summary: 'start the gateway', options: ['config', 'host', 'port', 'db', 'help'] },
+  serve: { summary: 'start the gateway', options: ['config', 'host', 'port', 'db', 'workers', 'help'] },
   check: {
     summary: 'say what a configuration means, or what is wrong with it; starts nothing',
     options: ['config', 'help'],

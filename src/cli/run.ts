@@ -1,6 +1,7 @@
 import { ConfigError } from '../config.js';
 import { packageVersion } from '../version.js';
-import { parseCommand } from './arguments.js';
+import { isWorker } from '../workers/role.js';
+import { type Command, parseCommand } from './arguments.js';
 import { helpText } from './commands.js';
 import { CommandError } from './failure.js';
 
@@ -13,6 +14,8 @@ export async function run(argv: readonly string[]): Promise<void> {
     await dispatch(argv);
   } catch (error) {
     process.exitCode = report(error);
+    // Its channel to the primary process would keep it.
+    if (isWorker()) process.exit();
   }
 }
 
@@ -24,12 +27,21 @@ async function dispatch(argv: readonly string[]): Promise<void> {
   else if (command.name === 'keys') await (await import('./keys.js')).keys(command);
   else if (command.name === 'cost') await (await import('./cost.js')).cost(command);
   // Loaded only now: a server and a database take half a second that the rest need not wait for.
-  else if (command.name === 'serve')
-    await (await import('./serve.js')).serve(command.file, command.overrides);
+  else if (command.name === 'serve') await startServing(command);
   else if (command.name === 'stats') await (await import('./stats.js')).stats(command.file, command.values);
   else if (command.name === 'tail') await (await import('./tail.js')).tail(command.file, command.values);
   else if (command.name === 'prune') await (await import('./prune.js')).prune(command.file, command.values);
   else await (await import('./export.js')).exportExchanges(command.file, command.values);
+}
+
+async function startServing({
+  file,
+  overrides,
+  workers,
+}: Extract<Command, { name: 'serve' }>): Promise<void> {
+  if (isWorker()) await (await import('./serve-worker.js')).serveAsWorker();
+  else if (workers > 1) await (await import('./serve-many.js')).serveMany(file, overrides, workers);
+  else await (await import('./serve.js')).serve(file, overrides);
 }
 
 /** Says what went wrong and returns the exit code. An error that nobody expected is a defect: it keeps its stack. */

@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import gateway from '../index.js';
+import type { Workers } from '../workers/workers.js';
 import type { Overrides } from './arguments.js';
 import { exampleLines } from './example.js';
 import { CommandError, errorCode } from './failure.js';
-import { load, refuseExposure } from './load.js';
+import { type Loaded, load, refuseExposure } from './load.js';
 import { createServer } from './server.js';
 import { closeOnSignals } from './shutdown.js';
 import { summaryLines } from './summary.js';
@@ -16,11 +17,22 @@ export async function serve(file: string | null, overrides: Overrides): Promise<
   process.title = 'llm-gateway';
   const loaded = load(file, overrides);
   await refuseExposure(loaded);
+  const { app, url } = await startServer(loaded);
+  closeOnSignals(app, loaded.config.drainTimeout);
+  process.stdout.write(`${greeting(loaded, url, 1).join('\n')}\n`);
+}
+
+/** A gateway that listens, and where. `workers` are those that it is one of. */
+export async function startServer(
+  loaded: Loaded,
+  workers?: Workers,
+): Promise<{ app: FastifyInstance; url: string }> {
   const app = await createServer();
   try {
-    app.register(gateway, { ...loaded.options, ownsServer: true });
+    app.register(gateway, { ...loaded.options, ownsServer: true, ...(workers !== undefined && { workers }) });
     await app.ready();
     await listen(app, loaded.config.server);
+    return { app, url: urlOf(app, loaded.config.server.host) };
   } catch (error) {
     await app.close();
     // Its message says which file, why, and what to do.
@@ -28,17 +40,18 @@ export async function serve(file: string | null, overrides: Overrides): Promise<
       ? new CommandError(error.message)
       : error;
   }
-  closeOnSignals(app, loaded.config.drainTimeout);
-  const url = urlOf(app, loaded.config.server.host);
-  const lines = [
-    `llm-gateway listens on ${url}`,
+}
+
+/** What is printed once the gateway can be reached. */
+export function greeting(loaded: Loaded, url: string, workers: number): string[] {
+  return [
+    `llm-gateway listens on ${url}${workers > 1 ? ` with ${workers} workers` : ''}`,
     '',
     ...summaryLines(loaded, LIST_LIMIT),
     '',
     ...exampleLines(loaded, url),
     '',
   ];
-  process.stdout.write(`${lines.join('\n')}\n`);
 }
 
 async function listen(app: FastifyInstance, { host, port }: { host: string; port: number }): Promise<void> {

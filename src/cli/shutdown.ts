@@ -31,25 +31,37 @@ export function closeOnSignals(app: FastifyInstance, drainTimeout: number): void
     },
   );
 
-  let first: number | null = null;
-  for (const signal of stopSignals) {
-    process.on(signal, () => {
-      const now = performance.now();
-      if (first === null) {
-        first = now;
-        announce(signal);
-        grace.close();
-      } else if (now - first > ECHO_MS) {
-        app.log.warn({ signal }, 'told to stop again: exiting at once');
-        process.exit(128 + constants.signals[signal]);
-      }
-    });
-  }
+  onStopSignals({
+    first(signal) {
+      announce(signal);
+      grace.close();
+    },
+    again(signal) {
+      app.log.warn({ signal }, 'told to stop again: exiting at once');
+      process.exit(128 + constants.signals[signal]);
+    },
+  });
 
   function announce(signal: NodeJS.Signals): void {
     app.log.info(
       { signal, drainTimeout },
       'shutting down: live exchanges may finish, another signal exits at once',
     );
+  }
+}
+
+/** What to do when the process is told to stop, and when it is told so again by somebody who means it. */
+export function onStopSignals(stop: Record<'first' | 'again', (signal: NodeJS.Signals) => void>): void {
+  let first: number | null = null;
+  for (const signal of stopSignals) {
+    process.on(signal, () => {
+      const now = performance.now();
+      if (first === null) {
+        first = now;
+        stop.first(signal);
+      } else if (now - first > ECHO_MS) {
+        stop.again(signal);
+      }
+    });
   }
 }

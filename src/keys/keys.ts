@@ -46,10 +46,12 @@ export interface KeysOptions {
   /** Null: only the keys of the configuration. */
   readonly ledger: Pick<Ledger, 'run'> | null;
   readonly logger: Pick<LedgerLogger, 'warn' | 'error'>;
+  /** Is told of a change before it is confirmed. */
+  readonly onChange?: () => Promise<unknown>;
 }
 
 /** Keeps the keys of the database in memory, so that its failures turn nobody away. `refresh` before the first use. */
-export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
+export function createKeys({ config, ledger, logger, onChange }: KeysOptions): Keys {
   const ring = createKeyring(config.keys);
   const configured = new Map(ring.entries.map(({ caller, terms }) => [terms.name, caller]));
   let stored: StoredKeys | null = null;
@@ -80,7 +82,7 @@ export function createKeys({ config, ledger, logger }: KeysOptions): Keys {
   async function attempt(what: KeyChange): Promise<KeyResult> {
     if (ledger === null) throw new LedgerOffError();
     const result = await ledger.run('changeKey', what);
-    await read();
+    await Promise.all([read(), onChange?.()]);
     return result;
   }
 

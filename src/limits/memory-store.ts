@@ -1,6 +1,12 @@
 import type { LimitsConfig } from '../config/types.js';
 import { type Block, noTraffic, type Traffic } from '../routing/availability/block.js';
-import { createMeter, type LimitUse, type Meter } from '../routing/availability/limits.js';
+import {
+  type CountedWindows,
+  createMeter,
+  type LimitUse,
+  type Meter,
+} from '../routing/availability/limits.js';
+import { type Shared, type Sharing, type Subject, unshared } from '../workers/sharing.js';
 import type { LimitPermit, LimitStore, Refusal, Standing } from './store.js';
 
 /** Nobody knows when a place becomes free. */
@@ -14,6 +20,7 @@ interface Account {
   requests: Meter;
   tokens: Meter;
   readonly traffic: Traffic;
+  readonly shared: Shared;
 }
 
 const noLimits: LimitsConfig = {
@@ -29,9 +36,10 @@ const noLimits: LimitsConfig = {
 /**
  * Limits in the memory of this process: exact over every interleaving, because nothing comes between a check and what
  * is taken. A window forgets up to one of its buckets late (1 s of a minute, 30 s of an hour, 10 min of a day), never
- * early. 5 kB for a key with every limit. A restart forgets everything.
+ * early. 5 kB for a key with every limit. A restart forgets everything. With `sharing`, the same holds for all
+ * processes together; what costs nothing there, because nothing of the key is limited that way, costs nothing here.
  */
-export function createMemoryLimits(): LimitStore {
+export function createMemoryLimits(sharing: Sharing = unshared): LimitStore {
   const accounts = new Map<string, Account>();
 
   function accountOf(key: string, limits: LimitsConfig, now: number): Account {
@@ -42,7 +50,8 @@ export function createMemoryLimits(): LimitStore {
     }
     if (accounts.size >= MAX_IDLE_KEYS) forgetIdle(accounts, now);
     const traffic = noTraffic();
-    const account = { limits, traffic, ...metersOf(limits, traffic) };
+    const state = { limits, traffic, ...metersOf(limits, traffic) };
+    const account = Object.assign(state, { shared: sharing.join(key, subjectOf(state)) });
     accounts.set(key, account);
     return account;
   }
@@ -50,14 +59,37 @@ export function createMemoryLimits(): LimitStore {
   return {
     admit(key, limits, now) {
       const account = accountOf(key, limits, now);
-      const block = account.requests.block(now, 0);
-      return block === null ? takePlace(account, now) : refusalOf(block, limits, now);
+      return account.shared.update(() => {
+        const block = account.requests.block(now, 0);
+        return block === null ? takePlace(account, now) : refusalOf(block, limits, now);
+      });
     },
     standings(key, limits, now) {
-      const { requests, tokens } = accountOf(key, limits, now);
+      const { requests, tokens, shared } = accountOf(key, limits, now);
+      shared.refresh();
       return { requests: tightest(requests.uses(now), now), tokens: tightest(tokens.uses(now), now) };
     },
   };
+}
+
+/** What several processes know together of a key. */
+function subjectOf(account: Omit<Account, 'shared'>): Subject<Record<'requests' | 'tokens', CountedWindows>> {
+  const { traffic } = account;
+  let elsewhere = 0;
+  return {
+    save: () => ({ requests: account.requests.dump(), tokens: account.tokens.dump() }),
+    load({ requests, tokens }, [inFlight = 0]) {
+      account.requests.load(requests);
+      account.tokens.load(tokens);
+      traffic.inFlight += inFlight - elsewhere;
+      elsewhere = inFlight;
+    },
+    held: () => (account.limits.concurrency === null ? [] : [traffic.inFlight - elsewhere]),
+  };
+}
+
+function hasTokenLimit({ limits }: Account): boolean {
+  return limits.tokensPerMinute !== null || limits.tokensPerHour !== null || limits.tokensPerDay !== null;
 }
 
 function metersOf(limits: LimitsConfig, traffic: Traffic): Pick<Account, 'requests' | 'tokens'> {
@@ -96,25 +128,30 @@ function takePlace(account: Account, admittedAt: number): LimitPermit {
 
   return {
     reserveTokens(now, tokens) {
-      if (!open || reserved !== null) return null;
-      const block = account.tokens.block(now, tokens);
-      if (block !== null) {
-        takeBack();
-        return refusalOf(block, account.limits, now);
-      }
-      account.tokens.count(now, tokens);
-      reserved = { at: now, tokens };
-      return null;
+      if (!open || reserved !== null || !hasTokenLimit(account)) return null;
+      return account.shared.update(() => {
+        const block = account.tokens.block(now, tokens);
+        if (block !== null) {
+          takeBack();
+          return refusalOf(block, account.limits, now);
+        }
+        account.tokens.count(now, tokens);
+        reserved = { at: now, tokens };
+        return null;
+      });
     },
     refuse() {
-      if (open) takeBack();
+      if (open) account.shared.update(takeBack);
     },
     settle(now, tokens) {
       if (!open) return;
-      leave();
-      if (reserved !== null && tokens !== null) {
-        account.tokens.correct(now, reserved.at, reserved.tokens, tokens);
-      }
+      if (reserved === null && account.limits.concurrency === null) return leave();
+      account.shared.update(() => {
+        leave();
+        if (reserved !== null && tokens !== null) {
+          account.tokens.correct(now, reserved.at, reserved.tokens, tokens);
+        }
+      });
     },
   };
 }

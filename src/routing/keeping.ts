@@ -7,8 +7,8 @@ const EVERY_MS = 5_000;
 
 /** Keeps what is known about targets over a restart. */
 export interface Keeping {
-  /** Takes over what the last process knew. Call it before the first request. */
-  start(): Promise<void>;
+  /** Takes over what the last process knew, if `recall` says so. Call it before the first request. */
+  start(recall: boolean): Promise<void>;
   /** Writes it down for the last time. */
   stop(): Promise<void>;
 }
@@ -37,9 +37,9 @@ export function keepAvailability(
   }
 
   return {
-    async start() {
+    async start(recall) {
       try {
-        const saved = await memory.recall(NAME);
+        const saved = recall ? await memory.recall(NAME) : null;
         if (saved !== null) availability.restore(JSON.parse(saved), Date.now());
       } catch (error) {
         onFailure(error);

@@ -62,6 +62,8 @@ export interface QueueOptions {
   maxWaitMs: number;
   /** How many wait elsewhere and count against `maxSize`; nobody by default. */
   elsewhere?: () => number;
+  /** How often the first in line is tried although nothing has happened here: others may free what it waits for. */
+  pollMs?: number | null;
   now?: () => number;
   setTimer?: (callback: () => void, ms: number) => () => void;
 }
@@ -78,7 +80,14 @@ const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /** An empty queue; it holds one timer while somebody waits, and none otherwise. */
 export function createQueue(options: QueueOptions): Queue {
-  const { maxSize, maxWaitMs, elsewhere = () => 0, now = Date.now, setTimer = startTimer } = options;
+  const {
+    maxSize,
+    maxWaitMs,
+    elsewhere = () => 0,
+    pollMs = null,
+    now = Date.now,
+    setTimer = startTimer,
+  } = options;
   // A set keeps the order of arrival and gives up a place in the middle at no cost.
   const waiting = new Set<Waiter>();
   let trying: Waiter | null = null;
@@ -195,6 +204,7 @@ export function createQueue(options: QueueOptions): Queue {
     }
     let at = blockedUntil ?? Number.POSITIVE_INFINITY;
     for (const { giveUpAt } of waiting) at = Math.min(at, giveUpAt);
+    if (pollMs !== null) at = Math.min(at, now() + pollMs);
     stopTimer = setTimer(serve, Math.min(MAX_DELAY_MS, Math.max(1, at - now())));
   }
 

@@ -1,5 +1,6 @@
 import type { Config } from '../config.js';
 import { GatewayError } from '../errors.js';
+import { type Sharing, unshared } from '../workers/sharing.js';
 import { type Allowed, permitted } from './allowed.js';
 import { type Availability, createAvailability } from './availability.js';
 import { begin, choose, type Plan } from './choose.js';
@@ -53,13 +54,17 @@ export interface Router {
 export type RouterConfig = Pick<Config, 'providers' | 'routes' | 'defaultRoute' | 'passthroughProvider'> &
   Partial<Pick<Config, 'keys' | 'policies'>>;
 
-/** Builds the router of a configuration. `random` is from 0 to 1. */
-export function createRouter(config: RouterConfig, random: () => number = Math.random): Router {
+/** Builds the router of a configuration. `random` is from 0 to 1. With `sharing`, workers know the same of targets. */
+export function createRouter(
+  config: RouterConfig,
+  random: () => number = Math.random,
+  sharing: Sharing = unshared,
+): Router {
   const lists = new Map<string, readonly string[]>();
   let table = buildTable(config);
   const policies = createPolicies(config);
   const learned = createLearned();
-  const availability = createAvailability(config);
+  const availability = createAvailability(config, sharing);
 
   function fallback(): Entry | null {
     return config.defaultRoute === null ? null : table.resolve(config.defaultRoute);

@@ -35,7 +35,7 @@ export interface Upstream {
 
 /** Connects to the configured providers; nothing is sent until the first job. */
 export function createUpstream(config: ForwardingConfig, router: Router): Upstream {
-  const line = createLine(config.routes);
+  const line = createLine(config.routes, router.availability.isShared);
   const hedge = createHedge(config.routes, router);
   const sender = createSender(config, router, line.poke);
 

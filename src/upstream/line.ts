@@ -1,6 +1,6 @@
 import type { Config } from '../config.js';
 import type { Exchange } from '../exchange.js';
-import { createQueue, type Queue } from '../routing/queue.js';
+import { createQueue, type Queue, type QueueOptions } from '../routing/queue.js';
 import type { Picked, Refused } from './dispatch.js';
 import { isPassing } from './final.js';
 
@@ -34,16 +34,23 @@ export interface QueueRow {
   max_wait_ms: number;
 }
 
+/** How often those that wait look whether another worker has freed something. Milliseconds. */
+const POLL_MS = 25;
+
 /**
  * Requests of a route with a queue wait for its targets in the order they came: those that can use the same ones in one
- * lane, so that nobody waits behind a request that has no use for what is free.
+ * lane, so that nobody waits behind a request that has no use for what is free. Each worker has lines of its own.
  */
-export function createLine(routes: Config['routes']): Line {
+export function createLine(routes: Config['routes'], isShared: boolean): Line {
   const queues = new Map<string, Lanes>();
   const byProvider = new Map<string, Set<Lanes>>();
   for (const { name, queue: options, targets } of Object.values(routes)) {
     if (options === null) continue;
-    const queue = createLanes({ maxSize: options.maxSize, maxWaitMs: options.maxWait });
+    const queue = createLanes({
+      maxSize: options.maxSize,
+      maxWaitMs: options.maxWait,
+      pollMs: isShared ? POLL_MS : null,
+    });
     queues.set(name, queue);
     for (const target of targets) {
       const provider = target.slice(0, target.indexOf('/'));
@@ -103,7 +110,7 @@ interface Lanes {
   close(): void;
 }
 
-function createLanes(options: { maxSize: number; maxWaitMs: number }): Lanes {
+function createLanes(options: Pick<QueueOptions, 'maxSize' | 'maxWaitMs' | 'pollMs'>): Lanes {
   const lanes = new Map<string, Queue>();
   let closed = false;
 

@@ -1,18 +1,28 @@
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import { parseCommand } from '../../src/cli/arguments.js';
 import { runCli } from './helpers.js';
 
 test('serve takes its options long and short', () => {
-  const expected = { name: 'serve', file: 'a.yaml', overrides: { host: '::1', port: 0, db: 'off' } };
-  const long = ['serve', '--config', 'a.yaml', '--host=::1', '--port', '0', '--db', 'off'];
+  const overrides = { host: '::1', port: 0, db: 'off' };
+  const expected = { name: 'serve', file: 'a.yaml', overrides, workers: 3 };
+  const long = ['serve', '--config', 'a.yaml', '--host=::1', '--port', '0', '--db', 'off', '--workers', '3'];
   assert.deepEqual(parseCommand(long), expected);
-  assert.deepEqual(parseCommand(['-c', 'a.yaml', 'serve', '--host', '::1', '-p0', '--db=off']), expected);
+  assert.deepEqual(
+    parseCommand(['-c', 'a.yaml', 'serve', '--host', '::1', '-p0', '--db=off', '-w3']),
+    expected,
+  );
 });
 
 test('what is not given stays open', () => {
-  assert.deepEqual(parseCommand(['serve']), { name: 'serve', file: null, overrides: {} });
+  assert.deepEqual(parseCommand(['serve']), { name: 'serve', file: null, overrides: {}, workers: 1 });
   assert.deepEqual(parseCommand(['check']), { name: 'check', file: null });
+});
+
+test('--workers auto is as many as there are cores', () => {
+  const command = parseCommand(['serve', '--workers', 'auto']);
+  assert.ok(command.name === 'serve' && command.workers === availableParallelism());
 });
 
 test('help and version win over a missing command', () => {
@@ -33,6 +43,11 @@ const mistakes: [argv: string[], message: RegExp][] = [
   [['serve', '--port'], /^--port needs a value/],
   [['serve', '--port', '--host', '::1'], /^--port needs a value/],
   [['serve', '--db='], /^--db needs a value/],
+  [['serve', '--workers=0'], /^--workers must be a whole number from 1 to 128, or "auto", got "0"/],
+  [['serve', '--workers=-1'], /^--workers must be a whole number from 1 to 128, or "auto", got "-1"/],
+  [['serve', '--workers=1.5'], /^--workers must be a whole number from 1 to 128, or "auto", got "1.5"/],
+  [['serve', '--workers=x'], /^--workers must be a whole number from 1 to 128, or "auto", got "x"/],
+  [['serve', '--workers=1000'], /^--workers must be a whole number from 1 to 128, or "auto", got "1000"/],
   [['serve', '--help=yes'], /^--help takes no value/],
   [['serve', '--port', '65536'], /^--port must be a number between 0 and 65535, got "65536"/],
   [['serve', '--port', '80a'], /^--port must be a number between 0 and 65535, got "80a"/],

@@ -15,6 +15,10 @@ export interface Cooldowns {
   /** A later deadline replaces an earlier one of the same endpoint, never the other way round. */
   add(cooldown: Cooldown): void;
   list(now: number): Cooldown[];
+  /** All that were added last; whether they are over is for `load` to leave alone. */
+  dump(): readonly Cooldown[];
+  /** Holds what `dump` gave, and nothing else. */
+  load(known: readonly Cooldown[]): void;
 }
 
 /** Endpoints come in a few families; this bounds the memory if a caller of this store ever gets that wrong. */
@@ -22,7 +26,7 @@ const MAX_COOLDOWNS = 16;
 
 /** An empty list of cooldowns. Searching it costs a look at each; there is rarely more than one. */
 export function createCooldowns(): Cooldowns {
-  let cooldowns: Cooldown[] = [];
+  let cooldowns: readonly Cooldown[] = [];
   return {
     find(now, endpoint) {
       let longest: Cooldown | null = null;
@@ -41,5 +45,9 @@ export function createCooldowns(): Cooldowns {
         .slice(0, MAX_COOLDOWNS);
     },
     list: (now) => cooldowns.filter(({ until }) => until > now),
+    dump: () => cooldowns,
+    load(known) {
+      cooldowns = known;
+    },
   };
 }

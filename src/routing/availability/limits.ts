@@ -50,6 +50,10 @@ export interface Meter {
   uses(now: number): LimitUse[];
   save(now: number): CountedWindows;
   restore(counted: CountedWindows, now: number): void;
+  /** What is counted, without what is reserved. */
+  dump(): CountedWindows;
+  /** Counts what `dump` gave, and nothing else. Windows that it does not have stay as they are. */
+  load(counted: CountedWindows): void;
 }
 
 interface Limited {
@@ -128,6 +132,17 @@ export function createMeter(limits: LimitsConfig, traffic: Traffic, transitMs = 
       for (const { name, counted } of limited) {
         // What lies ahead was counted before the clock was set back. How long ago that was nobody knows: as if just now.
         for (const [at, amount] of saved[name] ?? []) counted.add(Math.min(at, now), amount);
+      }
+    },
+    dump() {
+      const counts: CountedWindows = {};
+      for (const { name, counted } of limited) counts[name] = counted.dump();
+      return counts;
+    },
+    load(counts) {
+      for (const { name, counted } of limited) {
+        const entries = counts[name];
+        if (entries !== undefined) counted.load(entries);
       }
     },
   };

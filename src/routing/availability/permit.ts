@@ -44,28 +44,54 @@ export function takePermit(provider: Scope, target: Scope, startedAt: number, es
   function settle(now: number, { result, tokens: actual }: Settlement): void {
     if (settled) return;
     settled = true;
-    for (const scope of [provider, target]) {
-      scope.traffic.inFlight -= 1;
-      if (sentAt === null) giveBack(scope, tokens);
-      else if (actual !== null) scope.meter?.correct(now, sentAt, tokens, countable(actual));
-    }
-    target.breaker?.leave(now, startedAt, pass, result);
+    if (target.breaker !== null) target.shared.refresh();
+    const isQuiet = target.breaker?.isQuiet(pass, result) ?? true;
+    together(provider, target, now, isQuiet, () => {
+      for (const scope of [provider, target]) {
+        scope.traffic.inFlight -= 1;
+        if (sentAt === null) giveBack(scope, tokens);
+        else if (actual !== null) scope.meter?.correct(now, sentAt, tokens, countable(actual));
+      }
+      target.breaker?.leave(now, startedAt, pass, result);
+    });
   }
 
   return {
     sent(now) {
       if (settled || sentAt !== null) return;
       sentAt = now;
-      places = { provider: send(provider, now, tokens), target: send(target, now, tokens) };
+      together(provider, target, now, true, () => {
+        places = { provider: send(provider, now, tokens), target: send(target, now, tokens) };
+      });
     },
     learn(quotas, scope) {
       if (places === null || quotas.length === 0) return;
-      if (scope === 'provider') provider.quotas.learn(quotas, places.provider);
-      else target.quotas.learn(quotas, places.target);
+      const known = scope === 'provider' ? provider : target;
+      const place = places[scope];
+      const wasCounted = known.shared.isCounted(place.at);
+      known.quotas.learn(quotas, place);
+      // Again, on top of what others have learnt.
+      if (wasCounted || known.shared.isCounted(place.at))
+        known.shared.update(() => known.quotas.learn(quotas, place));
     },
     settle,
     release: (now) => settle(now, { result: 'neutral', tokens: null }),
   };
+}
+
+/**
+ * Changes a provider and a target in one step. Other workers are told of a scope in which requests are counted, and of
+ * a target unless what happens to it is `quiet`.
+ */
+export function together<Result>(
+  provider: Scope,
+  target: Scope,
+  now: number,
+  quiet: boolean,
+  act: () => Result,
+): Result {
+  const inner = quiet && !target.shared.isCounted(now) ? act : () => target.shared.update(act);
+  return provider.shared.isCounted(now) ? provider.shared.update(inner) : inner();
 }
 
 /** An upstream may report anything. */
@@ -90,5 +116,5 @@ function send(scope: Scope, now: number, tokens: number): Place {
   traffic.sentRequests += 1;
   traffic.sentTokens += tokens;
   scope.meter?.count(now, tokens);
-  return { requests: traffic.sentRequests, tokens: traffic.sentTokens };
+  return { requests: traffic.sentRequests, tokens: traffic.sentTokens, at: now };
 }

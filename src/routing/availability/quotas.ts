@@ -5,6 +5,8 @@ import type { Block, Traffic } from './block.js';
 export interface Place {
   readonly requests: number;
   readonly tokens: number;
+  /** Epoch milliseconds. */
+  readonly at: number;
 }
 
 /** A quota, and what was put on the wire or reserved since the request whose answer told it. */
@@ -19,12 +21,31 @@ export interface Quotas {
   /** Why a request of so many tokens would be refused by the provider; null when it fits or nothing is known. */
   block(now: number, tokens: number): Block | null;
   list(now: number): KnownQuota[];
+  /**
+   * Whether so little is left that what others send at the same time matters: a tenth, or fewer than 100 requests or
+   * 100 000 tokens.
+   */
+  isScarce(now: number): boolean;
+  /** What is known, with what was sent since instead of places, which mean nothing in another process. */
+  dump(): readonly QuotaDump[];
+  /** Takes over what was told to others later than to this process. */
+  load(dump: readonly QuotaDump[]): void;
+}
+
+export interface QuotaDump {
+  readonly quota: Quota;
+  /** When the request was sent whose answer told it, epoch milliseconds. */
+  readonly at: number;
+  readonly since: Place;
 }
 
 interface Learnt {
   quota: Quota;
   place: Place;
 }
+
+const SCARCE_SHARE = 0.1;
+const SCARCE = { requests: 100, tokens: 100_000 };
 
 /** Headers name at most requests and tokens for a minute, an hour and a day. */
 const MAX_QUOTAS = 8;
@@ -39,6 +60,10 @@ export function createQuotas(traffic: Traffic): Quotas {
       : traffic.sentTokens - place.tokens + traffic.unsentTokens;
   }
 
+  function find({ resource, windowMs }: Quota): Learnt | undefined {
+    return known.find(({ quota }) => quota.resource === resource && quota.windowMs === windowMs);
+  }
+
   function exhausted(learnt: Learnt, amount: number): boolean {
     const { remaining } = learnt.quota;
     if (remaining === null) return false;
@@ -50,9 +75,7 @@ export function createQuotas(traffic: Traffic): Quotas {
   return {
     learn(quotas, place) {
       for (const quota of quotas) {
-        const same = known.find(
-          ({ quota: other }) => other.resource === quota.resource && other.windowMs === quota.windowMs,
-        );
+        const same = find(quota);
         if (same === undefined) {
           if (known.length < MAX_QUOTAS) known.push({ quota, place });
         } else if (same.place.requests <= place.requests) {
@@ -71,6 +94,32 @@ export function createQuotas(traffic: Traffic): Quotas {
         longest = { obstacle: 'quota_exhausted', until, source };
       }
       return longest;
+    },
+    isScarce: (now) =>
+      known.some((learnt) => {
+        const { resource, limit, remaining, resetAt } = learnt.quota;
+        if (remaining === null || resetAt === null || resetAt <= now) return false;
+        const margin = Math.max(SCARCE[resource], (limit ?? 0) * SCARCE_SHARE);
+        return remaining - sentSince(learnt) <= margin;
+      }),
+    dump: () =>
+      known.map(({ quota, place: { requests, tokens, at } }) => ({
+        quota,
+        at,
+        since: { requests: traffic.sentRequests - requests, tokens: traffic.sentTokens - tokens, at },
+      })),
+    load(dump) {
+      for (const { quota, at, since } of dump) {
+        const same = find(quota);
+        if (same !== undefined && same.place.at > at) continue;
+        const place = {
+          requests: traffic.sentRequests - since.requests,
+          tokens: traffic.sentTokens - since.tokens,
+          at,
+        };
+        if (same !== undefined) Object.assign(same, { quota, place });
+        else if (known.length < MAX_QUOTAS) known.push({ quota, place });
+      }
     },
     list: (now) =>
       known

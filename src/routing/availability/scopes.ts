@@ -1,9 +1,11 @@
 import type { ProviderConfig } from '../../config/types.js';
+import { type Sharing, unshared } from '../../workers/sharing.js';
 import { type Block, heavier, type Needs, noTraffic, type Traffic } from './block.js';
 import { type Breaker, createBreaker } from './breaker.js';
 import { type Cooldowns, createCooldowns } from './cooldowns.js';
 import { createMeter, type Meter } from './limits.js';
 import { createQuotas, type Quotas } from './quotas.js';
+import { type ScopeSharing, shareScope } from './sharing.js';
 
 /** What the store needs to know about a provider. */
 export type Account = Pick<ProviderConfig, 'name' | 'limits' | 'breaker'>;
@@ -19,6 +21,7 @@ export interface Scope {
   readonly meter: Meter | null;
   /** Only a target has a breaker. */
   readonly breaker: Breaker | null;
+  readonly shared: ScopeSharing;
 }
 
 /** A provider with its targets. */
@@ -41,9 +44,13 @@ export interface Scopes {
 const MAX_OTHERS = 200;
 
 /** The scopes of a provider; those of the targets that the configuration names are never forgotten. */
-export function createScopes(account: Account, targets: readonly string[]): Scopes {
-  const provider = createScope(account.name, account, 'provider');
-  const named = new Map(targets.map((target) => [target, createScope(target, account, 'target')]));
+export function createScopes(
+  account: Account,
+  targets: readonly string[],
+  sharing: Sharing = unshared,
+): Scopes {
+  const provider = createScope(account.name, account, 'provider', sharing);
+  const named = new Map(targets.map((target) => [target, createScope(target, account, 'target', sharing)]));
   const others = new Map<string, Scope>();
   return {
     provider,
@@ -51,12 +58,15 @@ export function createScopes(account: Account, targets: readonly string[]): Scop
     open(target) {
       const own = named.get(target);
       if (own !== undefined) return own;
-      const other = others.get(target) ?? createScope(target, account, 'target');
+      const other = others.get(target) ?? createScope(target, account, 'target', sharing);
       others.delete(target);
       others.set(target, other);
       if (others.size > MAX_OTHERS) {
         const [oldest] = others.keys();
-        if (oldest !== undefined) others.delete(oldest);
+        if (oldest !== undefined) {
+          others.get(oldest)?.shared.forget();
+          others.delete(oldest);
+        }
       }
       return other;
     },
@@ -65,17 +75,18 @@ export function createScopes(account: Account, targets: readonly string[]): Scop
   };
 }
 
-function createScope(key: string, account: Account, kind: 'provider' | 'target'): Scope {
+function createScope(key: string, account: Account, kind: 'provider' | 'target', sharing: Sharing): Scope {
   const traffic = noTraffic();
   const { limits, breaker } = account;
-  return {
+  const parts = {
     key,
     traffic,
     cooldowns: createCooldowns(),
     quotas: createQuotas(traffic),
     meter: kind === 'provider' && limits !== null ? createMeter(limits, traffic) : null,
-    breaker: kind === 'target' && breaker !== null ? createBreaker(breaker) : null,
+    breaker: kind === 'target' && breaker !== null ? createBreaker(breaker, sharing.isShared) : null,
   };
+  return { ...parts, shared: shareScope(parts, sharing) };
 }
 
 /** What keeps a scope from being used. Allocates nothing when it is free. */

@@ -8,8 +8,14 @@ export interface SlidingCount {
   /** When at least `amount` of what is counted will have been forgotten; null when less than that is counted. */
   forgottenAt(now: number, amount: number): number | null;
   /** What is counted, as pairs of a moment and an amount, oldest first. */
-  entries(now: number): [at: number, amount: number][];
+  entries(now: number): Entries;
+  /** The same, of all that was counted last. */
+  dump(): Entries;
+  /** Counts what `dump` gave, and nothing else. */
+  load(entries: Entries): void;
 }
+
+type Entries = [at: number, amount: number][];
 
 /**
  * Counts in buckets, so that memory does not depend on what is counted: 8 bytes for each bucket of a window.
@@ -50,16 +56,26 @@ export function createSlidingCount(windowMs: number, bucketMs: number): SlidingC
     sum = counts.reduce((total, amount) => total + amount, 0);
   }
 
+  function add(now: number, amount: number): void {
+    advance(now);
+    counts[newest % size] = at(newest) + amount;
+    sum += amount;
+  }
+
+  function dump(): Entries {
+    const found: Entries = [];
+    for (let bucket = Math.max(0, newest - span); bucket <= newest; bucket++) {
+      if (at(bucket) > 0) found.push([bucket * bucketMs, at(bucket)]);
+    }
+    return found;
+  }
+
   return {
     total(now) {
       advance(now);
       return sum;
     },
-    add(now, amount) {
-      advance(now);
-      counts[newest % size] = at(newest) + amount;
-      sum += amount;
-    },
+    add,
     subtract(when, amount) {
       const bucket = Math.floor(when / bucketMs);
       if (bucket > newest || newest - bucket > span) return;
@@ -78,11 +94,14 @@ export function createSlidingCount(windowMs: number, bucketMs: number): SlidingC
     },
     entries(now) {
       advance(now);
-      const found: [number, number][] = [];
-      for (let bucket = Math.max(0, newest - span); bucket <= newest; bucket++) {
-        if (at(bucket) > 0) found.push([bucket * bucketMs, at(bucket)]);
-      }
-      return found;
+      return dump();
+    },
+    dump,
+    load(entries) {
+      counts.fill(0);
+      newest = 0;
+      sum = 0;
+      for (const [when, amount] of entries) add(when, amount);
     },
   };
 }

@@ -42,7 +42,7 @@ function describe(scope: Scope, provider: string, block: Block | null, now: numb
     provider,
     model: scope.key === provider ? null : scope.key.slice(provider.length + 1),
     obstacle: block && { reason: block.obstacle, until: instant(block.until), source: block.source },
-    in_flight: scope.traffic.inFlight,
+    in_flight: scope.shared.inFlight(),
     breaker: scope.breaker && {
       state: scope.breaker.state(now),
       open_until: instant(scope.breaker.opened()?.until ?? null),

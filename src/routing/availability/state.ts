@@ -89,7 +89,7 @@ export function restoreScopes(byProvider: ReadonlyMap<string, Scopes>, saved: un
   for (const scopes of byProvider.values()) {
     for (const scope of scopes.named()) {
       const state: unknown = Reflect.get(saved, scope.key);
-      if (Value.Check(SavedScope, state)) restoreScope(scope, state, now);
+      if (Value.Check(SavedScope, state)) scope.shared.update(() => restoreScope(scope, state, now));
     }
   }
 }
@@ -100,7 +100,7 @@ function restoreScope(scope: Scope, state: SavedScope, now: number): void {
   scope.quotas.learn(
     state.quotas.filter(({ resetAt }) => resetAt > now && resetAt <= now + MAX_RESET_MS),
     // Before every request that this process sends.
-    { requests: 0, tokens: 0 },
+    { requests: 0, tokens: 0, at: 0 },
   );
   scope.meter?.restore(state.windows, now);
   if (state.breaker !== null && holds(state.breaker.until)) scope.breaker?.restore(state.breaker);
