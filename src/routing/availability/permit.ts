@@ -44,12 +44,15 @@ export function takePermit(provider: Scope, target: Scope, startedAt: number, es
   function settle(now: number, { result, tokens: actual }: Settlement): void {
     if (settled) return;
     settled = true;
-    for (const scope of [provider, target]) {
-      scope.traffic.inFlight -= 1;
-      if (sentAt === null) giveBack(scope, tokens);
-      else if (actual !== null) scope.meter?.correct(now, sentAt, tokens, countable(actual));
-    }
+    leave(provider, now, actual);
+    leave(target, now, actual);
     target.breaker?.leave(now, startedAt, pass, result);
+  }
+
+  function leave(scope: Scope, now: number, actual: number | null): void {
+    scope.traffic.inFlight -= 1;
+    if (sentAt === null) giveBack(scope, tokens);
+    else if (actual !== null) scope.meter?.correct(now, sentAt, tokens, countable(actual));
   }
 
   return {
