@@ -176,10 +176,13 @@ function refuseOtherModels(body: RoutedBody): void {
   throw new GatewayError('invalid_request_error', message, { param: other });
 }
 
-function outgoing({ gatewayBody, gatewayUpload }: FastifyRequest, { model }: RoutedBody): Outgoing {
+function outgoing(request: FastifyRequest, { model }: RoutedBody): Outgoing {
+  const { gatewayBody, gatewayModelPlace, gatewayUpload } = request;
   if (gatewayUpload !== null) return formBody(gatewayUpload);
   if (gatewayBody === null) throw new Error('The body of this request was not read by the gateway.');
-  return model == null ? rawBody(gatewayBody, gatewayBody.length, false) : jsonBody(gatewayBody);
+  return model == null
+    ? rawBody(gatewayBody, gatewayBody.length, false)
+    : jsonBody(gatewayBody, gatewayModelPlace);
 }
 
 /** The provider that the caller asks for by name, if it does. */
