@@ -42,7 +42,6 @@ const adminPlugin: FastifyPluginAsyncTypebox<AdminOptions> = async (app, options
     const message = 'Keys are made with a key: the first comes from `llm-gateway keys create --scope admin`.';
     throw new GatewayError('insufficient_permissions', message);
   });
-  app.decorateRequest('gatewayBody', null);
   acceptJson(app);
   app.addHook('onRoute', (route) => {
     route.bodyLimit = BODY_LIMIT;

@@ -5,9 +5,12 @@ import { conclude, type Exchange, sinceStart, whenSettled } from '../src/exchang
 import { UploadError } from '../src/upload/error.js';
 import { receiveUpload } from '../src/upload/upload.js';
 import { cancelledError } from '../src/upstream/final.js';
+import { type JsonRequest, parseJsonRequest } from '../src/upstream/json-request.js';
 
 /** Makes a scope take JSON only, and keep its bytes as `request.gatewayBody`. */
 export function acceptJson(app: FastifyInstance): void {
+  app.decorateRequest('gatewayBody', null);
+  app.decorateRequest('gatewayModelPlace', null);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, bytes: Buffer, done) => {
     const { exchange } = request;
@@ -17,11 +20,15 @@ export function acceptJson(app: FastifyInstance): void {
       app.gatewayExchanges.capture(exchange, bytes);
     }
     request.gatewayBody = bytes;
+    let parsed: JsonRequest;
     try {
-      done(null, JSON.parse(bytes.toString('utf8')));
+      parsed = parseJsonRequest(bytes);
     } catch (cause) {
       done(new GatewayError('invalid_request_error', `The request body is not valid JSON: ${why(cause)}`));
+      return;
     }
+    request.gatewayModelPlace = parsed.place;
+    done(null, parsed.value);
   });
 }
 

@@ -1,7 +1,7 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import type { BudgetState, Subject } from '../src/budgets/alert.js';
-import { type Budgets, createBudgets } from '../src/budgets/budgets.js';
+import { createBudgets } from '../src/budgets/budgets.js';
 import { usd } from '../src/budgets/error.js';
 import { createWebhook } from '../src/budgets/webhook.js';
 import type { Config } from '../src/config.js';
@@ -36,8 +36,11 @@ async function budgetsPlugin(app: FastifyInstance, { routes, webhook }: BudgetsO
   });
   app.decorate('gatewayBudgets', budgets);
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (request.exchange !== null)
-      reply.headers(headersOf(request, budgets, Number(reply.getHeader('retry-after'))));
+    const { exchange } = request;
+    const states = exchange === null ? [] : budgets.states(exchange);
+    if (exchange !== null && states.length > 0) {
+      reply.headers(headersOf(exchange, states, Number(reply.getHeader('retry-after'))));
+    }
     done(null, payload);
   });
   // The workers share the accounts: what others have spent is added by one of them.
@@ -65,13 +68,8 @@ function flushingAll(ledger: Ledger, workers: Workers): Pick<Ledger, 'flush' | '
 }
 
 /** About the budget of which the least is left. */
-function headersOf(
-  { exchange }: FastifyRequest,
-  budgets: Budgets,
-  retryAfter: number,
-): Record<string, string> {
-  if (exchange === null) return {};
-  const [tightest] = budgets.states(exchange).sort((one, other) => leftOf(one) - leftOf(other));
+function headersOf(exchange: Exchange, states: BudgetState[], retryAfter: number): Record<string, string> {
+  const [tightest] = states.sort((one, other) => leftOf(one) - leftOf(other));
   if (tightest === undefined) return {};
   const { end } = tightest.period;
   return {

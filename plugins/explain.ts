@@ -27,7 +27,6 @@ const config = {
  */
 async function explainPlugin(app: FastifyInstance, options: ExplainOptions): Promise<void> {
   ownScope(app);
-  app.decorateRequest('gatewayBody', null);
   acceptJson(app);
   app.post('/explain', { config, bodyLimit: options.bodyLimit }, async (request: ExplainRequest) => {
     const { path } = endpointOf(request.query.endpoint);

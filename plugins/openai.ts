@@ -28,7 +28,6 @@ async function openaiPlugin(app: FastifyInstance, options: OpenaiOptions): Promi
   };
   const proxy = createProxy(app, options);
   ownScope(app);
-  app.decorateRequest('gatewayBody', null);
   app.decorateRequest('gatewayUpload', null);
   acceptJson(app);
   for (const endpoint of endpoints) if (!endpoint.form) declare(app, endpoint);

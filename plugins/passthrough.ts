@@ -7,7 +7,7 @@ import { depthOf, leavesItsFolder, pathOf, queryOf, withoutSegments } from '../s
 import { lend } from '../src/upload/lend.js';
 import { rawBody } from '../src/upstream/outgoing.js';
 import { notFoundHandler } from './error-handler.js';
-import { allowedTo, factsOf, type ModelProxy, providerOf } from './proxy.js';
+import { allowedTo, exchangeOf, factsOf, type ModelProxy, providerOf } from './proxy.js';
 
 interface PassthroughOptions {
   route: RouteShorthandOptions;
@@ -55,6 +55,8 @@ export default async function passthrough(
     const length = asItIs ? contentLength(request.headers['content-length']) : null;
     const endpoint = unknownEndpoint(path);
     return proxy.send(request, reply, {
+      exchange: exchangeOf(request),
+      headers: request.headers,
       resolution,
       facts: factsOf(request, endpoint, {}),
       endpoint,

@@ -22,11 +22,7 @@ import { sendPinged } from './pinged.js';
 export interface ModelProxy {
   /** A request that is routed by its `model`. */
   byModel(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint): Promise<FastifyReply>;
-  send(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    job: Omit<Job, 'exchange' | 'headers'>,
-  ): Promise<FastifyReply>;
+  send(request: FastifyRequest, reply: FastifyReply, job: Job): Promise<FastifyReply>;
 }
 
 /** Bytes that are written at a time. */
@@ -43,7 +39,7 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
   const { streamPing } = options;
   const budgets = app.hasDecorator('gatewayBudgets') ? app.gatewayBudgets : null;
 
-  async function byModel(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint) {
+  function byModel(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint) {
     const exchange = exchangeOf(request);
     // Validated by the endpoint's schema, which is part of the route.
     const body = request.body as RoutedBody;
@@ -54,6 +50,8 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
     const resolution = resolve(request, body);
     exchange.route = resolution.route;
     return send(request, reply, {
+      exchange,
+      headers: request.headers,
       resolution,
       facts: factsOf(request, endpoint, body, budgets?.appliesTo(exchange) === 'hard'),
       endpoint,
@@ -75,39 +73,33 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
     throw new GatewayError('invalid_request_error', '`model` is required.', { param: 'model' });
   }
 
-  async function send(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    job: Omit<Job, 'exchange' | 'headers'>,
-  ): Promise<FastifyReply> {
-    const exchange = exchangeOf(request);
+  async function send(request: FastifyRequest, reply: FastifyReply, job: Job): Promise<FastifyReply> {
+    const { exchange } = job;
     if (exchange.receivedUs === 0) exchange.receivedUs = sinceStart(exchange);
     const reserving = exchange.reserveTokens?.(needsOf(job.facts).tokens);
     if (reserving !== undefined) await reserving;
     // A host that has answered meanwhile: nobody would write down, or pay for, what is sent now.
     if (exchange.totalUs !== null) throw cancelledError(exchange);
-    await charge(exchange, job);
-    const answer = app.gatewayUpstream.forward({ ...job, exchange, headers: request.headers });
+    const admission = charge(job);
+    if (admission !== null) await admission;
+    const answer = app.gatewayUpstream.forward(job);
     if (job.streaming && streamPing !== null) return sendPinged(request, reply, answer, streamPing);
     return sendAnswer(request, reply, await answer);
   }
 
   /** What it may cost is set aside before anything is sent, and what it did cost taken when it is over. */
-  async function charge(
-    exchange: Exchange,
-    { resolution, facts, endpoint }: Omit<Job, 'exchange' | 'headers'>,
-  ) {
-    if (budgets === null) return;
-    whenSettled(exchange, () => budgets.settle(exchange));
+  function charge({ exchange, resolution, facts, endpoint }: Job): Promise<void> | null {
+    if (budgets === null) return null;
+    whenSettled(exchange, budgets.settle);
     const kind = budgets.appliesTo(exchange);
-    if (kind === null) return;
+    if (kind === null) return null;
     const quoted =
       endpoint.answer === 'any' ? freeOfCharge : quote(app.gatewayRouter, resolution, facts, Date.now());
     if (endpoint.answer === 'any' && kind === 'hard' && !readsOnly.has(exchange.method)) {
       const message = 'This API key has a budget, and what this request costs cannot be known before.';
       throw new GatewayError('insufficient_permissions', message);
     }
-    await budgets.admit(exchange, quoted);
+    return budgets.admit(exchange, quoted);
   }
 
   return { byModel, send };
@@ -192,10 +184,13 @@ function isLeftToRun({ background }: RoutedBody & { background?: unknown }): boo
   return background === true;
 }
 
-function outgoing({ gatewayBody, gatewayUpload }: FastifyRequest, { model }: RoutedBody): Outgoing {
+function outgoing(request: FastifyRequest, { model }: RoutedBody): Outgoing {
+  const { gatewayBody, gatewayModelPlace, gatewayUpload } = request;
   if (gatewayUpload !== null) return formBody(gatewayUpload);
   if (gatewayBody === null) throw new Error('The body of this request was not read by the gateway.');
-  return model == null ? rawBody(gatewayBody, gatewayBody.length, false) : jsonBody(gatewayBody);
+  return model == null
+    ? rawBody(gatewayBody, gatewayBody.length, false)
+    : jsonBody(gatewayBody, gatewayModelPlace);
 }
 
 /** The provider that the caller asks for by name, if it does. */
@@ -215,7 +210,8 @@ export function allowedTo(exchange: Exchange | null): Allowed | null {
   return exchange?.caller?.allowed ?? null;
 }
 
-function exchangeOf({ exchange }: FastifyRequest): Exchange {
+/** The exchange of a request to a route that is recorded. */
+export function exchangeOf({ exchange }: FastifyRequest): Exchange {
   if (exchange === null) throw new Error('The exchange plugin has not seen this request.');
   return exchange;
 }

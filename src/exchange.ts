@@ -112,9 +112,9 @@ export function cancel(exchange: Exchange, reason: CancelReason): void {
 }
 
 /** Calls `act` once the exchange is settled: what it holds is given back on every path. */
-export function whenSettled(exchange: Exchange, act: () => void): void {
-  exchange.onSettled ??= [];
-  exchange.onSettled.push(act);
+export function whenSettled(exchange: Exchange, act: (exchange: Exchange) => void): void {
+  if (exchange.onSettled === null) exchange.onSettled = [act];
+  else exchange.onSettled.push(act);
 }
 
 /** Adds an attempt that is about to be sent. */

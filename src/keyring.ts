@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { KeyConfig } from './config.js';
 import type { Caller } from './exchange.js';
 import { callerOf } from './keys/caller.js';
@@ -39,5 +39,5 @@ export function createKeyring(keys: readonly KeyConfig[]): Keyring {
 }
 
 function digest(key: string): Buffer {
-  return createHash('sha256').update(key).digest();
+  return hash('sha256', key, 'buffer');
 }

@@ -85,9 +85,9 @@ export function createExchanges(
   function record(exchange: Exchange, ending: Ending): void {
     exchange.lagUs = lag.since(exchange.startTick);
     finish(exchange, ending);
-    for (const act of exchange.onSettled ?? []) act();
+    for (const act of exchange.onSettled ?? []) act(exchange);
     const payloads = exchange.capture?.end(exchange);
-    exchange.capture = null;
+    forget(exchange);
     ledger.record(exchange, payloads);
     for (const listener of listeners) listener(exchange);
   }
@@ -142,6 +142,13 @@ export function createExchanges(
       clients.stop();
     },
   };
+}
+
+/** A record waits in a queue until it is written: what was held for the request must not wait with it. */
+function forget(exchange: Exchange): void {
+  exchange.onSettled = null;
+  exchange.reserveTokens = null;
+  exchange.capture = null;
 }
 
 /** The gateway closes the connection: an answer its client had not taken in full is not the client's doing. */

@@ -111,7 +111,7 @@ export interface Exchange {
    */
   reserveTokens: ((tokens: number) => void | Promise<void>) | null;
   /** What is left to do once the record is complete; null when there is nothing. */
-  onSettled: (() => void)[] | null;
+  onSettled: ((exchange: Exchange) => void)[] | null;
   /** When the gateway first saw the request: what came before was the host's. */
   enteredUs: number;
   /** When the caller was let in, and when the request body was complete: the upload between is not overhead. */

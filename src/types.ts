@@ -8,6 +8,7 @@ import type { Exchanges } from './live.js';
 import type { Router } from './routing/router.js';
 import type { Upload } from './upload/upload.js';
 import type { Upstream } from './upstream/forward.js';
+import type { ModelPlace } from './upstream/json-request.js';
 import type { Workers } from './workers/workers.js';
 
 export type { Scope };
@@ -53,6 +54,8 @@ declare module 'fastify' {
     gatewayCallerNow(): Caller | null;
     /** The body as the client sent it; null before it was parsed. */
     gatewayBody: Buffer | null;
+    /** Where its `model` stands; null when nobody has looked, or it takes a search. */
+    gatewayModelPlace: ModelPlace | null;
     /** The form and its files, when the client sent one. */
     gatewayUpload: Upload | null;
   }

@@ -20,7 +20,10 @@ export interface Budgets {
    * hard one has not enough left, and 503 when nobody knows what was spent.
    */
   admit(exchange: Exchange, quote: Quote): Promise<void>;
-  /** The exchange is over: its cost, which may be written into it here, takes the place of what was set aside. */
+  /**
+   * The exchange is over: its cost, which may be written into it here, takes the place of what was set aside. Needs no
+   * `this`.
+   */
   settle(exchange: Exchange): void;
   /** The budgets of an exchange, as they will stand when it has cost what is known of its cost by now. */
   states(exchange: Exchange): BudgetState[];
@@ -72,6 +75,12 @@ export function createBudgets(options: BudgetsOptions): Budgets {
   const over = new WeakSet<Exchange>();
   let reloading: Promise<void> | null = null;
   let next: Promise<void> | null = null;
+
+  /** Costs next to nothing, which is what an exchange without a budget is to cost. */
+  function isFree({ key, route }: Exchange): boolean {
+    if (key !== null && budgetOf({ kind: 'key', name: key }) !== null) return false;
+    return route === null || budgetOf({ kind: 'route', name: route }) === null;
+  }
 
   function claimsOf({ key, route, startedAt }: Exchange): Claim[] {
     const subjects: Subject[] = [];
@@ -171,6 +180,7 @@ export function createBudgets(options: BudgetsOptions): Budgets {
 
   return {
     appliesTo(exchange) {
+      if (isFree(exchange)) return null;
       const kinds = claimsOf(exchange).map(({ budget }) => budget.kind);
       return kinds.includes('hard') ? 'hard' : (kinds[0] ?? null);
     },
@@ -178,12 +188,15 @@ export function createBudgets(options: BudgetsOptions): Budgets {
       const claims = claimsOf(exchange);
       for (const claim of claims) await ready(claim);
       // Nobody would give back what is set aside for an exchange that was over meanwhile.
-      if (exchange.cancelled !== null || over.has(exchange)) throw cancelledError(exchange);
+      const isOver = exchange.totalUs !== null || over.has(exchange);
+      if (exchange.cancelled !== null || isOver) throw cancelledError(exchange);
       held.set(exchange, { quote, holds: reserve(claims, quote.most) });
     },
     settle(exchange) {
+      const own = held.get(exchange);
+      if (own === undefined && isFree(exchange)) return;
       over.add(exchange);
-      const { quote, holds } = held.get(exchange) ?? nothingHeld;
+      const { quote, holds } = own ?? nothingHeld;
       const cost = chargeOf(exchange, quote);
       for (const hold of holds.values()) hold.settle(cost);
       for (const claim of claimsOf(exchange)) {
@@ -193,6 +206,7 @@ export function createBudgets(options: BudgetsOptions): Budgets {
       }
     },
     states(exchange) {
+      if (isFree(exchange)) return [];
       const { holds } = held.get(exchange) ?? nothingHeld;
       return claimsOf(exchange).map((claim) => {
         const state = stateOf(claim);

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import type { KeyTermsOptions } from '../config/schema.js';
 import type { Config } from '../config.js';
@@ -7,7 +8,7 @@ import { LedgerOffError } from '../db/off.js';
 import type { Caller } from '../exchange.js';
 import { createKeyring } from '../keyring.js';
 import { fingerprint, hashKey, newSecret, secretId } from './secret.js';
-import { type Refusal, readKeys, type StoredKey, type StoredKeys } from './table.js';
+import { type Admission, type Refusal, readKeys, type StoredKey, type StoredKeys } from './table.js';
 
 /** The API keys: those of the configuration, and those that were created at run time. */
 export interface Keys {
@@ -58,6 +59,11 @@ export function createKeys({ config, ledger, logger, onChange }: KeysOptions): K
   /** Of a database that was deleted or replaced under a running gateway. */
   let lost: StoredKeys | null = null;
   let warned = 0;
+  /**
+   * The keys that were let in, by the SHA-256 of what was presented, so that each of them is hashed with the secret and
+   * compared with all others once only. There are never more than there are good keys.
+   */
+  const admitted = new Map<string, Admission>();
 
   async function read(): Promise<void> {
     if (ledger === null) return;
@@ -70,6 +76,7 @@ export function createKeys({ config, ledger, logger, onChange }: KeysOptions): K
       );
     }
     stored = next;
+    admitted.clear();
     if (stored.foreign > 0 && stored.foreign !== warned) {
       logger.warn(
         { keys: stored.foreign },
@@ -111,11 +118,19 @@ export function createKeys({ config, ledger, logger, onChange }: KeysOptions): K
   }
 
   /** Only what has the form of a stored key may be one that was not read. */
-  function findStored(presented: string, now: number): Caller | Refusal {
+  function findStored(presented: string, now: number): Admission | Refusal {
     if (ledger === null) return 'unknown';
     if (stored === null) return secretId(presented) === null ? 'unknown' : 'unread';
     const found = stored.find(presented, now);
     return found === 'unknown' && lost !== null ? lost.find(presented, now) : found;
+  }
+
+  function look(presented: string, now: number): Admission | Refusal {
+    const own = ring.find(presented);
+    const other = findStored(presented, now);
+    if (own === null) return other;
+    const until = own.terms.expiresAt ?? Infinity;
+    return until <= now ? 'expired' : { caller: own.caller, until };
   }
 
   async function secretToHash(): Promise<string | Uint8Array> {
@@ -143,11 +158,17 @@ export function createKeys({ config, ledger, logger, onChange }: KeysOptions): K
       return ledger === null || (stored?.keys.length === 0 && lost === null);
     },
     find(presented, now) {
-      const own = ring.find(presented);
-      const other = findStored(presented, now);
-      if (own === null) return other;
-      const { expiresAt } = own.terms;
-      return expiresAt !== null && expiresAt <= now ? 'expired' : own.caller;
+      // A digest tells nothing about a key that is nearly right, so looking it up need not take the same time always.
+      const digest = hash('sha256', presented, 'base64');
+      const known = admitted.get(digest);
+      if (known !== undefined && now < known.until) return known.caller;
+      const found = look(presented, now);
+      if (typeof found === 'string') {
+        admitted.delete(digest);
+        return found;
+      }
+      admitted.set(digest, found);
+      return found.caller;
     },
     named(name) {
       const kept = stored?.byName.get(name) ?? lost?.byName.get(name);

@@ -29,6 +29,13 @@ export interface StoredKey {
 /** Why a key is not let in. */
 export type Refusal = 'unknown' | 'revoked' | 'expired' | 'replaced' | 'unread';
 
+/** A key that is let in. */
+export interface Admission {
+  readonly caller: Caller;
+  /** When it ends to be, epoch milliseconds; infinity for one that lasts. */
+  readonly until: number;
+}
+
 /** The keys of a database, in memory. */
 export interface StoredKeys {
   readonly keys: readonly StoredKey[];
@@ -39,7 +46,7 @@ export interface StoredKeys {
   readonly secret: string | Uint8Array;
   /** Secrets that were hashed with another secret than this: they match nothing. */
   readonly foreign: number;
-  find(presented: string, now: number): Caller | Refusal;
+  find(presented: string, now: number): Admission | Refusal;
 }
 
 const NOBODY = Buffer.alloc(32);
@@ -84,9 +91,10 @@ export function readKeys(
       const key = row === undefined || !isRight ? undefined : owners.get(row.keyId);
       if (row === undefined || key === undefined) return 'unknown';
       if (key.revokedAt !== null) return 'revoked';
-      if (row.endsAt !== null && row.endsAt <= now) return 'replaced';
-      if (key.terms.expiresAt !== null && key.terms.expiresAt <= now) return 'expired';
-      return key.caller;
+      const [ends, expires] = [row.endsAt ?? Infinity, key.terms.expiresAt ?? Infinity];
+      if (ends <= now) return 'replaced';
+      if (expires <= now) return 'expired';
+      return { caller: key.caller, until: Math.min(ends, expires) };
     },
   };
 }

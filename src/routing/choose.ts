@@ -1,4 +1,4 @@
-import type { Availability, Obstacle } from './availability.js';
+import type { Availability, Needs, Obstacle } from './availability.js';
 import type { RequestFacts } from './facts.js';
 import { sessionKey } from './keys.js';
 import type { Learned } from './learned.js';
@@ -90,50 +90,77 @@ const strategies: Readonly<Record<StrategyName, Strategy>> = {
  * those whose context is probably too small for the longest answer that was asked for.
  */
 export function choose(choice: Choice): Plan {
-  const { entry, facts, policy, availability, now } = choice;
+  const { entry, facts, policy } = choice;
   const strategyName = policy?.strategy ?? entry.strategy ?? 'priority';
   const strategy = strategies[strategyName];
   const skips: Skip[] = [];
   const size = { input: facts.inputTokens, whole: facts.inputTokens + (facts.maxOutputTokens ?? 0) };
-  const possible = entry.targets.filter((target) => {
-    const reason =
-      policy?.refuses(target, { now, inputTokens: size.input }) ?? unfit(target, facts, size, now);
-    if (reason !== null) skips.push({ target, reason, until: null, source: null });
-    return reason === null;
-  });
+  const possible = entry.targets.filter((target) => isPossible(target, choice, size, skips));
   const asked = policy?.tier ?? strategy.tier?.(choice) ?? null;
-  const floor = asked === null ? 0 : Math.min(tiers.indexOf(asked), highestTier(possible));
+  const floor = asked === null ? null : Math.min(tiers.indexOf(asked), highestTier(possible));
   const needs = { endpoint: facts.endpoint, tokens: size.whole };
-  const usable = possible.filter((target) => {
-    if (asked !== null && tierIndex(target) < floor) {
-      skips.push({ target, reason: 'tier_too_low', until: null, source: null });
-      return false;
-    }
-    const block = availability.check(target, now, needs);
-    if (block === null) return true;
-    skips.push({ target, reason: block.obstacle, until: block.until, source: block.source });
-    return false;
-  });
-  const groups = grouped(usable, (target) => {
-    const tight = fits(target, size) === 'perhaps' ? tiers.length : 0;
-    return tight + (asked === null ? 0 : tierIndex(target));
-  });
-  const candidates = keptSession(
-    groups.flatMap((group) => strategy.order(group, choice)),
-    choice,
-  );
-  const [first] = candidates;
+  const usable = possible.filter((target) => isUsable(target, choice, floor, needs, skips));
+  const { candidates, pool } = ordered(usable, strategy, choice, size, floor);
   return {
     entry,
     facts,
     strategy: strategyName,
     policy: policy?.name ?? null,
     score: strategyName === 'complexity' ? facts.complexity.score : null,
-    tier: asked === null ? null : (tiers[floor] ?? null),
+    tier: floor === null ? null : (tiers[floor] ?? null),
     candidates,
-    pool: groups.find((group) => first !== undefined && group.includes(first)) ?? [],
+    pool,
     skips,
   };
+}
+
+/** Whether the target could answer the request at any time. */
+function isPossible(target: Target, { facts, policy, now }: Choice, size: Size, skips: Skip[]): boolean {
+  const refused = policy === null ? null : policy.refuses(target, { now, inputTokens: size.input });
+  const reason = refused ?? unfit(target, facts, size, now);
+  if (reason !== null) skips.push({ target, reason, until: null, source: null });
+  return reason === null;
+}
+
+/** Whether it can answer now. `floor` is the lowest tier that will do; null: any. */
+function isUsable(
+  target: Target,
+  { availability, now }: Choice,
+  floor: number | null,
+  needs: Needs,
+  skips: Skip[],
+): boolean {
+  if (floor !== null && tierIndex(target) < floor) {
+    skips.push({ target, reason: 'tier_too_low', until: null, source: null });
+    return false;
+  }
+  const block = availability.check(target, now, needs);
+  if (block === null) return true;
+  skips.push({ target, reason: block.obstacle, until: block.until, source: block.source });
+  return false;
+}
+
+/** The targets in the order in which to try them, and those among which the strategy chose the first. */
+function ordered(
+  usable: readonly Target[],
+  strategy: Strategy,
+  choice: Choice,
+  size: Size,
+  floor: number | null,
+): Pick<Plan, 'candidates' | 'pool'> {
+  // Most routes have one target, or one that is left: there is nothing to choose.
+  if (usable.length < 2) return { candidates: usable, pool: usable };
+  const groups = grouped(usable, (target) => {
+    const tight = fits(target, size) === 'perhaps' ? tiers.length : 0;
+    return tight + (floor === null ? 0 : tierIndex(target));
+  });
+  const candidates = keptSession(
+    groups.flatMap((group) => strategy.order(group, choice)),
+    choice,
+  );
+  const [first] = candidates;
+  const pool = groups.find((group) => first !== undefined && group.includes(first)) ?? [];
+  return { candidates, pool };
 }
 
 /** A plan is carried out: the strategy's next choice may be another. Must follow the choice at once, without a wait. */

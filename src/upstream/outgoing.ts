@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { type ModelPlace, spliceAt } from './json-request.js';
 import { spliceJson } from './splice.js';
 
 /** A request body on its way to one target. */
@@ -17,10 +18,13 @@ export interface Outgoing {
 }
 
 /** A JSON object, with the target's model in it. Also when the name is the same: `model` may stand there twice. */
-export function jsonBody(bytes: Buffer): Outgoing {
+export function jsonBody(bytes: Buffer, place: ModelPlace | null = null): Outgoing {
   return {
     for(model, streamUsage) {
-      const body = spliceJson(bytes, { model, streamUsage });
+      const body =
+        place === null
+          ? spliceJson(bytes, { model, streamUsage })
+          : spliceAt(bytes, place, model, streamUsage);
       return { body, length: body.length, asItIs: false };
     },
   };

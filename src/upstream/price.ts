@@ -13,31 +13,51 @@ export function costNano(usage: Usage | null, price: Price | null): number | nul
   if (isFlat(price)) return price.request;
   if (usage === null || usage.inputUncached === null) return null;
   const rates = ratesFor(price, inputTokens(usage));
-  const parts: [tokens: number | null, perMillion: number | null][] = [
-    [usage.inputUncached, rates.input],
-    [usage.cacheRead, rates.cachedInput ?? rates.input],
-    [usage.cacheWrite, rates.cacheWrite ?? rates.input],
-    [usage.audioInput, rates.audioInput],
-    [usage.outputText, rates.output],
-    [usage.reasoning, rates.reasoning ?? rates.output],
-    [usage.audioOutput, rates.audioOutput],
-  ];
-  let whole = 0;
-  let millionths = 0;
-  for (const [tokens, perMillion] of parts) {
-    if (tokens === null || tokens === 0) continue;
-    if (perMillion === null) return null;
-    // In two parts, because their product alone may be beyond what is exact.
-    whole += Math.floor(perMillion / MILLION) * tokens;
-    millionths += (perMillion % MILLION) * tokens;
+  const sum: Sum = { whole: 0, millionths: 0, isKnown: true };
+  add(sum, usage.inputUncached, rates.input);
+  add(sum, usage.cacheRead, rates.cachedInput ?? rates.input);
+  add(sum, usage.cacheWrite, rates.cacheWrite ?? rates.input);
+  add(sum, usage.audioInput, rates.audioInput);
+  add(sum, usage.outputText, rates.output);
+  add(sum, usage.reasoning, rates.reasoning ?? rates.output);
+  add(sum, usage.audioOutput, rates.audioOutput);
+  if (!sum.isKnown) return null;
+  return sum.whole + Math.round(sum.millionths / MILLION) + (price.request ?? 0);
+}
+
+/** Nano-USD in two parts, because the product of tokens and a rate alone may be beyond what is exact. */
+interface Sum {
+  whole: number;
+  millionths: number;
+  isKnown: boolean;
+}
+
+function add(sum: Sum, tokens: number | null, perMillion: number | null): void {
+  if (tokens === null || tokens === 0) return;
+  if (perMillion === null) {
+    sum.isKnown = false;
+    return;
   }
-  return whole + Math.round(millionths / MILLION) + (price.request ?? 0);
+  sum.whole += Math.floor(perMillion / MILLION) * tokens;
+  sum.millionths += (perMillion % MILLION) * tokens;
 }
 
 /** Whether a request costs the same whatever is in it: its fee is all that is configured. */
-export function isFlat({ request, tiers, ...rates }: Price): boolean {
-  return request !== null && tiers.length === 0 && Object.values(rates).every((rate) => rate === null);
+export function isFlat(price: Price): boolean {
+  return (
+    price.request !== null && price.tiers.length === 0 && rateKinds.every((kind) => price[kind] === null)
+  );
 }
+
+const rateKinds: readonly (keyof Rates)[] = [
+  'input',
+  'output',
+  'cachedInput',
+  'cacheWrite',
+  'reasoning',
+  'audioInput',
+  'audioOutput',
+];
 
 /** What tokens cost in a request with so many input tokens. */
 export function ratesFor(price: Price, inputTokens: number): Rates {

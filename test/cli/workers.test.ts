@@ -130,7 +130,10 @@ test('four workers keep to the limits of one', async (context) => {
       send(url, chat('plain/m'), { ...as('ops'), 'x-session-id': session });
     const shown = (session: string) => seen.split(`"session":"${session}"`).length - 1;
     // The other workers hear of the reader a moment later.
-    const heard = async () => (await sendMany(4, 1, sendAs('early')), shown('early'));
+    const heard = async () => {
+      await sendMany(4, 1, sendAs('early'));
+      return shown('early');
+    };
     await until(heard, (count) => count >= 4);
     await sendMany(8, 1, sendAs('late'));
     await until(

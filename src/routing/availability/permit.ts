@@ -47,13 +47,16 @@ export function takePermit(provider: Scope, target: Scope, startedAt: number, es
     if (target.breaker !== null) target.shared.refresh();
     const isQuiet = target.breaker?.isQuiet(pass, result) ?? true;
     together(provider, target, now, isQuiet, () => {
-      for (const scope of [provider, target]) {
-        scope.traffic.inFlight -= 1;
-        if (sentAt === null) giveBack(scope, tokens);
-        else if (actual !== null) scope.meter?.correct(now, sentAt, tokens, countable(actual));
-      }
+      leave(provider, now, actual);
+      leave(target, now, actual);
       target.breaker?.leave(now, startedAt, pass, result);
     });
+  }
+
+  function leave(scope: Scope, now: number, actual: number | null): void {
+    scope.traffic.inFlight -= 1;
+    if (sentAt === null) giveBack(scope, tokens);
+    else if (actual !== null) scope.meter?.correct(now, sentAt, tokens, countable(actual));
   }
 
   return {
