@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { addStored, createCell } from './cell.js';
-import { type Delta, longer, minuteDeltas, type StoredRows } from './deltas.js';
+import type { CountedRows } from './counted.js';
+import { type Delta, longer, minuteDeltas } from './deltas.js';
 import { prepareSpan, prepareSummaries } from './rollups.js';
 import type { AttemptRow, ExchangeRow } from './rows.js';
 import { attempts, exchanges } from './schema.js';
@@ -43,7 +44,7 @@ function* days(client: Database): IterableIterator<Delta[]> {
   }
 }
 
-function recentRows(client: Database, since: number): StoredRows[] {
+function recentRows(client: Database, since: number): CountedRows[] {
   const rows = client
     .prepare<[number], ExchangeRow & { seq: number }>(
       `select ${selectOf(exchanges)} from exchanges where started_at >= ?`,

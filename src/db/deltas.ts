@@ -1,13 +1,7 @@
 import { addAttempt, addCell, addExchange, type Cell, createCell } from './cell.js';
-import type { AttemptRow, ExchangeRow } from './rows.js';
+import type { CountedExchange, CountedRows } from './counted.js';
 import { floorTo, MINUTE_MS } from './spans.js';
-import { keyOf, type Names, VIEW_DIMENSIONS } from './views.js';
-
-/** The rows of one exchange. */
-export interface StoredRows {
-  exchange: ExchangeRow;
-  attempts: AttemptRow[];
-}
+import { DIMENSIONS, type Names, VIEW_DIMENSIONS } from './views.js';
 
 /** What a batch adds to one rollup. */
 export interface Delta {
@@ -17,21 +11,42 @@ export interface Delta {
   cell: Cell;
 }
 
-type Deltas = Map<string, Delta>;
+/** Sums that grow, by minute: hundreds of rows touch a handful of rollups. */
+export interface Tally {
+  add(rows: CountedRows): void;
+  /** What came together since it was taken last. */
+  take(): Delta[];
+}
 
-/** The sums of a batch, by minute: hundreds of rows touch a handful of rollups. */
-export function minuteDeltas(batch: readonly StoredRows[]): Delta[] {
-  const deltas: Deltas = new Map();
-  for (const { exchange, attempts } of batch) {
-    const at = floorTo(MINUTE_MS, exchange.startedAt ?? 0);
-    const names = namesOf(exchange);
-    addExchange(cellOf(deltas, at, names), exchange);
-    for (const attempt of attempts) {
-      const { provider, model } = attempt;
-      addAttempt(cellOf(deltas, at, { ...names, provider: provider ?? '', model: model ?? '' }), attempt);
-    }
-  }
-  return [...deltas.values()];
+/** A tally of nothing. */
+export function createTally(): Tally {
+  let deltas = createDeltas();
+  return {
+    add({ exchange, attempts }) {
+      const at = floorTo(MINUTE_MS, exchange.startedAt ?? 0);
+      const names = namesOf(exchange);
+      const cell = deltas.cellOf(at, names);
+      addExchange(cell, exchange);
+      for (const attempt of attempts) {
+        const { provider, model } = attempt;
+        const isThere = provider === exchange.provider && model === exchange.model;
+        const elsewhere = () => ({ ...names, provider: provider ?? '', model: model ?? '' });
+        addAttempt(isThere ? cell : deltas.cellOf(at, elsewhere()), attempt);
+      }
+    },
+    take() {
+      const { all } = deltas;
+      deltas = createDeltas();
+      return all;
+    },
+  };
+}
+
+/** The sums of some rows, by minute. */
+export function minuteDeltas(rows: Iterable<CountedRows>): Delta[] {
+  const tally = createTally();
+  for (const each of rows) tally.add(each);
+  return tally.take();
 }
 
 /** The same sums over longer spans. */
@@ -49,25 +64,49 @@ export function fewer(deltas: readonly Delta[], kept: readonly string[]): Delta[
 }
 
 function regrouped(deltas: readonly Delta[], place: (delta: Delta) => { at: number; names: Names }): Delta[] {
-  const sums: Deltas = new Map();
+  const sums = createDeltas();
   for (const delta of deltas) {
     const { at, names } = place(delta);
-    addCell(cellOf(sums, at, names), delta.cell);
+    addCell(sums.cellOf(at, names), delta.cell);
   }
-  return [...sums.values()];
+  return sums.all;
 }
 
-function cellOf(deltas: Deltas, at: number, names: Names): Cell {
-  const key = keyOf(at, names);
-  let delta = deltas.get(key);
-  if (!delta) {
-    delta = { at, names, cell: createCell() };
-    deltas.set(key, delta);
-  }
-  return delta.cell;
+/** The way to a delta leads over its time and one name after the other. */
+interface Step {
+  next: Map<string | number, Step>;
+  delta: Delta | null;
 }
 
-function namesOf(row: ExchangeRow): Names {
+/** Deltas that are found by time and names. A text of all of them, for each row, would take ten times as long. */
+function createDeltas() {
+  const root: Step = { next: new Map(), delta: null };
+  const all: Delta[] = [];
+
+  function follow({ next }: Step, name: string | number): Step {
+    let step = next.get(name);
+    if (step === undefined) {
+      step = { next: new Map(), delta: null };
+      next.set(name, step);
+    }
+    return step;
+  }
+
+  return {
+    all,
+    cellOf(at: number, names: Names): Cell {
+      let step = follow(root, at);
+      for (const dimension of DIMENSIONS) step = follow(step, names[dimension]);
+      if (step.delta === null) {
+        step.delta = { at, names, cell: createCell() };
+        all.push(step.delta);
+      }
+      return step.delta.cell;
+    },
+  };
+}
+
+function namesOf(row: CountedExchange): Names {
   return {
     route: row.route ?? '',
     provider: row.provider ?? '',

@@ -1,7 +1,7 @@
 import { createQueue, type Entry } from './queue.js';
 import { createSchedule, type Durability } from './schedule.js';
 import { createWaiters } from './waiters.js';
-import { type Batch, parcelOf, type Written } from './writer.js';
+import { type Batch, batchOf, buffersOf, type Written } from './writer.js';
 
 /** The part of a logger that the ledger uses; every Fastify and pino logger is one. */
 export interface LedgerLogger {
@@ -97,8 +97,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   async function write(): Promise<void> {
-    const parcels = queue.take().map(parcelOf);
-    const batch = { parcels, again };
+    const batch = batchOf(queue.take(), again);
     again = true;
     try {
       const result = await options.send(batch, buffersOf(batch));
@@ -178,10 +177,4 @@ export function createOutbox(options: OutboxOptions): Outbox {
       waiters.giveUp();
     },
   };
-}
-
-function buffersOf({ parcels }: Batch): ArrayBuffer[] {
-  return parcels.flatMap(({ payloads }) =>
-    payloads.map(({ body }) => body.buffer).filter((buffer) => buffer instanceof ArrayBuffer),
-  );
 }

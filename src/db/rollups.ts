@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { type Delta, fewer, longer, minuteDeltas, type StoredRows } from './deltas.js';
+import { type Delta, fewer, longer } from './deltas.js';
 import { DAY_MS, HOUR_MS, MINUTE_MS, MINUTES_STORED_MS } from './spans.js';
 import { prepareRollupStore, prepareSummaryStore } from './stores.js';
 import { VIEWS } from './views.js';
@@ -8,19 +8,19 @@ import { VIEWS } from './views.js';
 const EXPIRE_MS = 5 * MINUTE_MS;
 
 /**
- * Prepares the update of rollups and summaries by a batch of rows. Call the result inside the transaction that
- * inserted the rows: sums are read, added to and written back, which is only right under the write lock.
+ * Prepares the update of rollups and summaries by the sums of a batch, by minute. Call the result inside the
+ * transaction that inserted the rows: sums are read, added to and written back, which is only right under the write
+ * lock.
  */
-export function prepareRollups(client: Database): (batch: readonly StoredRows[]) => void {
+export function prepareRollups(client: Database): (minutes: readonly Delta[]) => void {
   const saveHours = prepareSpan(client, HOUR_MS);
   const saveMinutes = prepareSpan(client, MINUTE_MS);
   const saveDays = prepareSummaries(client, DAY_MS);
   const expire = prepareExpiry(client);
 
-  return (batch) => {
-    if (batch.length === 0) return;
+  return (minutes) => {
+    if (minutes.length === 0) return;
     const kept = Date.now() - MINUTES_STORED_MS;
-    const minutes = minuteDeltas(batch);
     const hours = longer(minutes, HOUR_MS);
     saveHours(hours);
     saveDays(longer(hours, DAY_MS));
