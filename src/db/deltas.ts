@@ -1,9 +1,10 @@
-import { addAttempt, addCell, addExchange, type Cell, createCell } from './cell.js';
+import { addAttempt, addExchange, type Cell, createCell } from './cell.js';
 import type { CountedExchange, CountedRows } from './counted.js';
+import { createPlaces } from './places.js';
 import { floorTo, MINUTE_MS } from './spans.js';
-import { DIMENSIONS, type Names, VIEW_DIMENSIONS } from './views.js';
+import { DIMENSIONS, type Names } from './views.js';
 
-/** What a batch adds to one rollup. */
+/** What is added to one rollup. */
 export interface Delta {
   /** Start of the span, epoch milliseconds. */
   at: number;
@@ -20,24 +21,33 @@ export interface Tally {
 
 /** A tally of nothing. */
 export function createTally(): Tally {
-  let deltas = createDeltas();
+  let deltas: Delta[] = [];
+  const places = createPlaces(DIMENSIONS, (at, names) => {
+    const delta = { at, names, cell: createCell() };
+    deltas.push(delta);
+    return delta;
+  });
+
   return {
     add({ exchange, attempts }) {
       const at = floorTo(MINUTE_MS, exchange.startedAt ?? 0);
       const names = namesOf(exchange);
-      const cell = deltas.cellOf(at, names);
+      const { cell } = places.of(at, names);
       addExchange(cell, exchange);
       for (const attempt of attempts) {
         const { provider, model } = attempt;
-        const isThere = provider === exchange.provider && model === exchange.model;
-        const elsewhere = () => ({ ...names, provider: provider ?? '', model: model ?? '' });
-        addAttempt(isThere ? cell : deltas.cellOf(at, elsewhere()), attempt);
+        if (provider === exchange.provider && model === exchange.model) addAttempt(cell, attempt);
+        else {
+          const there = places.of(at, { ...names, provider: provider ?? '', model: model ?? '' });
+          addAttempt(there.cell, attempt);
+        }
       }
     },
     take() {
-      const { all } = deltas;
-      deltas = createDeltas();
-      return all;
+      const taken = deltas;
+      deltas = [];
+      places.clear();
+      return taken;
     },
   };
 }
@@ -47,63 +57,6 @@ export function minuteDeltas(rows: Iterable<CountedRows>): Delta[] {
   const tally = createTally();
   for (const each of rows) tally.add(each);
   return tally.take();
-}
-
-/** The same sums over longer spans. */
-export function longer(deltas: readonly Delta[], step: number): Delta[] {
-  return regrouped(deltas, ({ at, names }) => ({ at: floorTo(step, at), names }));
-}
-
-/** The same sums over all dimensions that a view leaves out. */
-export function fewer(deltas: readonly Delta[], kept: readonly string[]): Delta[] {
-  return regrouped(deltas, ({ at, names }) => {
-    const some: Names = { ...names, outcome: '', streaming: '' };
-    for (const name of VIEW_DIMENSIONS) if (!kept.includes(name)) some[name] = '';
-    return { at, names: some };
-  });
-}
-
-function regrouped(deltas: readonly Delta[], place: (delta: Delta) => { at: number; names: Names }): Delta[] {
-  const sums = createDeltas();
-  for (const delta of deltas) {
-    const { at, names } = place(delta);
-    addCell(sums.cellOf(at, names), delta.cell);
-  }
-  return sums.all;
-}
-
-/** The way to a delta leads over its time and one name after the other. */
-interface Step {
-  next: Map<string | number, Step>;
-  delta: Delta | null;
-}
-
-/** Deltas that are found by time and names. A text of all of them, for each row, would take ten times as long. */
-function createDeltas() {
-  const root: Step = { next: new Map(), delta: null };
-  const all: Delta[] = [];
-
-  function follow({ next }: Step, name: string | number): Step {
-    let step = next.get(name);
-    if (step === undefined) {
-      step = { next: new Map(), delta: null };
-      next.set(name, step);
-    }
-    return step;
-  }
-
-  return {
-    all,
-    cellOf(at: number, names: Names): Cell {
-      let step = follow(root, at);
-      for (const dimension of DIMENSIONS) step = follow(step, names[dimension]);
-      if (step.delta === null) {
-        step.delta = { at, names, cell: createCell() };
-        all.push(step.delta);
-      }
-      return step.delta.cell;
-    },
-  };
 }
 
 function namesOf(row: CountedExchange): Names {

@@ -63,9 +63,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const queue = createQueue(queueLimit);
   const waiters = createWaiters(options.patienceMs);
   const schedule = createSchedule(durability, () => {
-    if (queue.size > 0 || error !== null) attempt();
+    if (flying !== null) overdue = true;
+    else if (queue.size > 0 || error !== null) attempt();
   });
   let flying: Promise<void> | null = null;
+  /** The time of what waits came while another batch was on its way. */
+  let overdue = false;
   let again = false;
   let stopped = false;
   let written = 0;
@@ -85,15 +88,21 @@ export function createOutbox(options: OutboxOptions): Outbox {
       overflowing = true;
       logger.error({ path, queued: queue.size }, 'ledger queue is full: exchanges are being dropped');
     }
-    if (flying === null) schedule.queued(queue.size);
+    schedule.queued(queue.waiting);
   }
 
   function attempt(): Promise<void> {
-    flying ??= write().finally(() => {
-      flying = null;
-      if (error === null && queue.size > 0) schedule.queued(queue.size);
-    });
+    flying ??= write().finally(landed);
     return flying;
+  }
+
+  function landed(): void {
+    flying = null;
+    if (error === null && queue.size > 0) {
+      if (overdue) schedule.soon();
+      else schedule.queued(queue.size);
+    }
+    overdue = false;
   }
 
   async function write(): Promise<void> {

@@ -80,7 +80,7 @@ export function prepareWriter(
   const savePayloads = preparePayloads(client, rules);
   const sessions = prepareSessions(client);
   const tally = createTally();
-  const saveRollups = prepareRollups(client);
+  const rollups = prepareRollups(client);
 
   function insert(reader: SheetReader, payloads: readonly Payload[]): void {
     const { exchange } = reader;
@@ -121,7 +121,7 @@ export function prepareWriter(
       sessions.count(counted.exchange);
     }
     sessions.save();
-    saveRollups(tally.take());
+    rollups.add(tally.take());
     return { written: sheet.length - refused, refused, reason };
   });
   return (batch) => {
@@ -131,6 +131,7 @@ export function prepareWriter(
       prices.forget();
       sessions.forget();
       tally.take();
+      rollups.forget();
       throw error;
     }
   };
