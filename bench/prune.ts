@@ -21,7 +21,7 @@ import SQLite from 'better-sqlite3';
 import Fastify from 'fastify';
 import { Pool } from 'undici';
 import { openWriter } from '../src/db/open.js';
-import { parcelOf, prepareWriter } from '../src/db/writer.js';
+import { batchOf, prepareWriter } from '../src/db/writer.js';
 import { beginAttempt, type Exchange, openExchange } from '../src/exchange.js';
 import gateway from '../src/index.js';
 
@@ -74,10 +74,8 @@ function fill(path: string, rows: number): void {
   const client = openWriter(path, { synchronous: 'normal', waitMs: 0 });
   const write = prepareWriter(client);
   for (let row = 0; row < rows; row += BATCH) {
-    const parcels = Array.from({ length: BATCH }, (_, at) =>
-      parcelOf({ exchange: old(row + at), payloads: [] }),
-    );
-    write({ parcels, again: false });
+    const entries = Array.from({ length: BATCH }, (_, at) => ({ exchange: old(row + at), payloads: [] }));
+    write(batchOf(entries, false));
   }
   client.pragma('wal_checkpoint(truncate)');
   client.close();

@@ -32,6 +32,26 @@ export interface StoredCell {
   firstContent: Uint8Array;
 }
 
+/** What is summed of an exchange. */
+export type Summed = Pick<
+  ExchangeRow,
+  | 'outcome'
+  | 'endReason'
+  | 'streaming'
+  | (typeof TOKEN_BUCKETS)[number]
+  | 'costNano'
+  | 'providerCostNano'
+  | 'dearestCostNano'
+  | 'firstContentUs'
+  | 'lastByteUs'
+  | 'totalUs'
+  | 'bytesIn'
+  | 'bytesOut'
+>;
+
+/** What is counted of an attempt. */
+export type Counted = Pick<AttemptRow, 'decision' | 'reason'>;
+
 /** A cell of nothing. */
 export function createCell(): Cell {
   return { ...createPoint(), counts: new Map() };
@@ -50,7 +70,7 @@ export function clearPoint({ figures, total, firstContent }: Point): void {
 }
 
 /** Counts one exchange. */
-export function addExchange({ figures, counts, total, firstContent }: Cell, row: ExchangeRow): void {
+export function addExchange({ figures, counts, total, firstContent }: Cell, row: Summed): void {
   addFigure(figures, 'exchanges', 1);
   addFigure(figures, row.outcome ?? 'failed', 1);
   if (TOKEN_BUCKETS.some((name) => row[name] !== null)) addFigure(figures, 'usageKnown', 1);
@@ -75,20 +95,20 @@ export function addExchange({ figures, counts, total, firstContent }: Cell, row:
   }
 }
 
-function addSavings(figures: Figures, { dearestCostNano, costNano }: ExchangeRow): void {
+function addSavings(figures: Figures, { dearestCostNano, costNano }: Summed): void {
   if (dearestCostNano === null || costNano === null) return;
   addFigure(figures, 'savingsKnown', 1);
   addFigure(figures, 'savingsNano', dearestCostNano - costNano);
 }
 
-function addDifference(figures: Figures, { providerCostNano, costNano }: ExchangeRow): void {
+function addDifference(figures: Figures, { providerCostNano, costNano }: Summed): void {
   if (providerCostNano === null || costNano === null) return;
   addFigure(figures, 'differenceKnown', 1);
   addFigure(figures, 'differenceNano', providerCostNano - costNano);
 }
 
 /** Before the first content nothing streams, so the speed of a stream is measured after it. */
-function addSpeed(figures: Figures, row: ExchangeRow): void {
+function addSpeed(figures: Figures, row: Summed): void {
   const tokens = plus(row.outputTextTokens, row.reasoningTokens);
   if (row.streaming !== true || tokens === null) return;
   if (row.firstContentUs === null || row.lastByteUs === null || row.lastByteUs <= row.firstContentUs) return;
@@ -97,7 +117,7 @@ function addSpeed(figures: Figures, row: ExchangeRow): void {
 }
 
 /** Counts one attempt. */
-export function addAttempt({ counts }: Cell, { decision, reason }: AttemptRow): void {
+export function addAttempt({ counts }: Cell, { decision, reason }: Counted): void {
   count(counts, `${decision}/${reason ?? ''}`, 1);
 }
 

@@ -1,7 +1,8 @@
 import type { Database } from 'better-sqlite3';
 import { addStored, createCell } from './cell.js';
-import { type Delta, longer, minuteDeltas, type StoredRows } from './deltas.js';
-import { prepareSpan, prepareSummaries } from './rollups.js';
+import type { CountedRows } from './counted.js';
+import { type Delta, minuteDeltas } from './deltas.js';
+import { addAll, prepareSpan, prepareSummaries } from './rollups.js';
 import type { AttemptRow, ExchangeRow } from './rows.js';
 import { attempts, exchanges } from './schema.js';
 import { selectOf } from './select.js';
@@ -17,13 +18,10 @@ export function completeRollups(client: Database): void {
     'select 1 where exists (select 1 from rollups) and not exists (select 1 from summaries)',
   );
   if (!lacking.get()) return;
-  const summarizeHours = prepareSummaries(client, HOUR_MS);
-  const summarizeDays = prepareSummaries(client, DAY_MS);
-  for (const deltas of days(client)) {
-    summarizeHours(deltas);
-    summarizeDays(longer(deltas, DAY_MS));
-  }
-  prepareSpan(client, MINUTE_MS)(minuteDeltas(recentRows(client, Date.now() - MINUTES_STORED_MS)));
+  const summaries = [...prepareSummaries(client, HOUR_MS), ...prepareSummaries(client, DAY_MS)];
+  for (const deltas of days(client)) addAll(summaries, deltas);
+  const recent = minuteDeltas(recentRows(client, Date.now() - MINUTES_STORED_MS));
+  addAll(prepareSpan(client, MINUTE_MS), recent);
 }
 
 /** The rollups, a day at a time. */
@@ -43,7 +41,7 @@ function* days(client: Database): IterableIterator<Delta[]> {
   }
 }
 
-function recentRows(client: Database, since: number): StoredRows[] {
+function recentRows(client: Database, since: number): CountedRows[] {
   const rows = client
     .prepare<[number], ExchangeRow & { seq: number }>(
       `select ${selectOf(exchanges)} from exchanges where started_at >= ?`,

@@ -1,7 +1,7 @@
 import { createQueue, type Entry } from './queue.js';
 import { createSchedule, type Durability } from './schedule.js';
 import { createWaiters } from './waiters.js';
-import { type Batch, parcelOf, type Written } from './writer.js';
+import { type Batch, batchOf, buffersOf, type Written } from './writer.js';
 
 /** The part of a logger that the ledger uses; every Fastify and pino logger is one. */
 export interface LedgerLogger {
@@ -63,9 +63,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const queue = createQueue(queueLimit);
   const waiters = createWaiters(options.patienceMs);
   const schedule = createSchedule(durability, () => {
-    if (queue.size > 0 || error !== null) attempt();
+    if (flying !== null) overdue = true;
+    else if (queue.size > 0 || error !== null) attempt();
   });
   let flying: Promise<void> | null = null;
+  /** The time of what waits came while another batch was on its way. */
+  let overdue = false;
   let again = false;
   let stopped = false;
   let written = 0;
@@ -85,20 +88,25 @@ export function createOutbox(options: OutboxOptions): Outbox {
       overflowing = true;
       logger.error({ path, queued: queue.size }, 'ledger queue is full: exchanges are being dropped');
     }
-    if (flying === null) schedule.queued(queue.size);
+    schedule.queued(queue.waiting);
   }
 
   function attempt(): Promise<void> {
-    flying ??= write().finally(() => {
-      flying = null;
-      if (error === null && queue.size > 0) schedule.queued(queue.size);
-    });
+    flying ??= write().finally(landed);
     return flying;
   }
 
+  function landed(): void {
+    flying = null;
+    if (error === null && queue.size > 0) {
+      if (overdue) schedule.soon();
+      else schedule.queued(queue.size);
+    }
+    overdue = false;
+  }
+
   async function write(): Promise<void> {
-    const parcels = queue.take().map(parcelOf);
-    const batch = { parcels, again };
+    const batch = batchOf(queue.take(), again);
     again = true;
     try {
       const result = await options.send(batch, buffersOf(batch));
@@ -178,10 +186,4 @@ export function createOutbox(options: OutboxOptions): Outbox {
       waiters.giveUp();
     },
   };
-}
-
-function buffersOf({ parcels }: Batch): ArrayBuffer[] {
-  return parcels.flatMap(({ payloads }) =>
-    payloads.map(({ body }) => body.buffer).filter((buffer) => buffer instanceof ArrayBuffer),
-  );
 }

@@ -1,7 +1,7 @@
 import type { Exchange } from '../exchange.js';
 import type { ExchangeDetail, ExchangeSummary, PriceJson } from './answers.js';
-import { exchangeRow } from './rows.js';
 import type { attempts, exchanges } from './schema.js';
+import { exchangeRow } from './sheet.js';
 import { tokenCounts, toMs, toUsd } from './units.js';
 
 /** A row of the exchanges. */

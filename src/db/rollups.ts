@@ -1,52 +1,70 @@
 import type { Database } from 'better-sqlite3';
-import { type Delta, fewer, longer, minuteDeltas, type StoredRows } from './deltas.js';
+import type { Delta } from './deltas.js';
 import { DAY_MS, HOUR_MS, MINUTE_MS, MINUTES_STORED_MS } from './spans.js';
-import { prepareRollupStore, prepareSummaryStore } from './stores.js';
+import { prepareRollupStore, prepareSummaryStore, type Store } from './stores.js';
 import { VIEWS } from './views.js';
 
 /** Of minutes that have become too old, only so many are removed at once: no batch should wait for them long. */
 const EXPIRE_MS = 5 * MINUTE_MS;
 
+/** Keeps the rollups and summaries, in the transaction that inserts the rows. */
+export interface RollupWriter {
+  /** Adds the sums of some rows, by minute. */
+  add(minutes: readonly Delta[]): void;
+  /** The transaction was rolled back. */
+  forget(): void;
+}
+
 /**
- * Prepares the update of rollups and summaries by a batch of rows. Call the result inside the transaction that
- * inserted the rows: sums are read, added to and written back, which is only right under the write lock.
+ * Prepares the update of rollups and summaries. What was written is kept to be added to, as long as nobody else writes
+ * to the database: only under the write lock is it certain that nobody does.
  */
-export function prepareRollups(client: Database): (batch: readonly StoredRows[]) => void {
-  const saveHours = prepareSpan(client, HOUR_MS);
-  const saveMinutes = prepareSpan(client, MINUTE_MS);
-  const saveDays = prepareSummaries(client, DAY_MS);
+export function prepareRollups(client: Database): RollupWriter {
+  const lasting = [...prepareSpan(client, HOUR_MS), ...prepareSummaries(client, DAY_MS)];
+  const minutes = prepareSpan(client, MINUTE_MS);
   const expire = prepareExpiry(client);
+  const version = client.prepare<[], number>('pragma data_version').pluck();
+  let known: number | undefined;
 
-  return (batch) => {
-    if (batch.length === 0) return;
-    const kept = Date.now() - MINUTES_STORED_MS;
-    const minutes = minuteDeltas(batch);
-    const hours = longer(minutes, HOUR_MS);
-    saveHours(hours);
-    saveDays(longer(hours, DAY_MS));
-    saveMinutes(minutes.filter(({ at }) => at >= kept));
-    expire(kept);
+  function forget(): void {
+    for (const store of lasting) store.forget();
+    for (const store of minutes) store.forget();
+  }
+
+  return {
+    add(deltas) {
+      if (deltas.length === 0) return;
+      const current = version.get();
+      if (current !== known) forget();
+      known = current;
+      const kept = Date.now() - MINUTES_STORED_MS;
+      addAll(lasting, deltas);
+      addAll(
+        minutes,
+        deltas.filter(({ at }) => at >= kept),
+      );
+      expire(kept);
+    },
+    forget,
   };
 }
 
-/** Prepares the saving of deltas of one span, in the rollups and in every summary of them. */
-export function prepareSpan(client: Database, step: number): (deltas: readonly Delta[]) => void {
-  const save = prepareRollupStore(client, step);
-  const summarize = prepareSummaries(client, step);
-  return (deltas) => {
-    for (const delta of deltas) save(delta);
-    summarize(deltas);
-  };
+/** Prepares the rollups of one span, and every summary of them. */
+export function prepareSpan(client: Database, step: number): Store[] {
+  return [prepareRollupStore(client, step), ...prepareSummaries(client, step)];
 }
 
-/** Prepares the saving of deltas of one span in every summary. */
-export function prepareSummaries(client: Database, step: number): (deltas: readonly Delta[]) => void {
-  const views = VIEWS.map(([view, kept]) => ({ kept, save: prepareSummaryStore(client, step, view) }));
-  return (deltas) => {
-    for (const { kept, save } of views) {
-      for (const delta of fewer(deltas, kept)) save(delta);
-    }
-  };
+/** Prepares every summary of one span. */
+export function prepareSummaries(client: Database, step: number): Store[] {
+  return VIEWS.map((view) => prepareSummaryStore(client, step, view));
+}
+
+/** Adds sums to stores, and writes them. */
+export function addAll(stores: readonly Store[], deltas: readonly Delta[]): void {
+  for (const store of stores) {
+    for (const delta of deltas) store.add(delta);
+    store.save();
+  }
 }
 
 function prepareExpiry(client: Database): (before: number) => void {

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
-import { type ExchangeRow, prepareInsert } from './rows.js';
+import type { CountedExchange } from './counted.js';
+import { prepareInsert } from './rows.js';
 import { sessions } from './schema.js';
 import { plus, TOKEN_BUCKETS } from './sums.js';
 
@@ -7,11 +8,17 @@ const SUMS = [...TOKEN_BUCKETS, 'costNano', 'providerCostNano'] as const;
 
 type SessionRow = Omit<typeof sessions.$inferSelect, 'seq'>;
 
-/**
- * Prepares the counting of rows into the sessions they belong to. Call the result inside the transaction that
- * inserted the rows.
- */
-export function prepareSessions(client: Database): (rows: readonly ExchangeRow[]) => void {
+/** Counts rows into the sessions they belong to. */
+export interface SessionWriter {
+  count(row: CountedExchange): void;
+  /** Writes what was counted, inside the transaction that inserted the rows. */
+  save(): void;
+  /** What was counted since is not in the database: its transaction was rolled back. */
+  forget(): void;
+}
+
+/** Prepares the counting of rows into sessions. */
+export function prepareSessions(client: Database): SessionWriter {
   const upsert = prepareInsert<SessionRow>(client, sessions, {
     omit: 'seq',
     onConflict: `on conflict (key, id) do update set
@@ -19,14 +26,33 @@ export function prepareSessions(client: Database): (rows: readonly ExchangeRow[]
       ${['exchanges', 'errors', ...SUMS.map(columnOf)].map(plusStored).join(', ')}`,
   });
 
-  return (rows) => {
-    const counted = new Map<string, SessionRow>();
-    for (const row of rows) {
-      if (row.session === null || row.startedAt === null) continue;
-      const name = JSON.stringify([row.key, row.session]);
-      counted.set(name, plusRow(counted.get(name) ?? emptySession(row.key, row.session, row.startedAt), row));
+  /** By key and session. */
+  const counted = new Map<string, Map<string, SessionRow>>();
+
+  function sessionsOf(key: string): Map<string, SessionRow> {
+    let sessions = counted.get(key);
+    if (sessions === undefined) {
+      sessions = new Map();
+      counted.set(key, sessions);
     }
-    for (const session of counted.values()) upsert(session);
+    return sessions;
+  }
+
+  return {
+    count(row) {
+      if (row.session === null || row.startedAt === null) return;
+      const key = row.key ?? '';
+      const ofKey = sessionsOf(key);
+      ofKey.set(
+        row.session,
+        plusRow(ofKey.get(row.session) ?? emptySession(key, row.session, row.startedAt), row),
+      );
+    },
+    save() {
+      for (const ofKey of counted.values()) for (const session of ofKey.values()) upsert(session);
+      counted.clear();
+    },
+    forget: () => counted.clear(),
   };
 }
 
@@ -39,7 +65,7 @@ function columnOf(name: (typeof SUMS)[number]): string {
   return sessions[name].name;
 }
 
-function plusRow(session: SessionRow, row: ExchangeRow): SessionRow {
+function plusRow(session: SessionRow, row: CountedExchange): SessionRow {
   const startedAt = row.startedAt ?? session.firstAt;
   session.firstAt = Math.min(session.firstAt, startedAt);
   session.lastAt = Math.max(session.lastAt, startedAt);
@@ -49,9 +75,9 @@ function plusRow(session: SessionRow, row: ExchangeRow): SessionRow {
   return session;
 }
 
-function emptySession(key: string | null, id: string, at: number): SessionRow {
+function emptySession(key: string, id: string, at: number): SessionRow {
   return {
-    key: key ?? '',
+    key,
     id,
     firstAt: at,
     lastAt: at,

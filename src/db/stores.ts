@@ -3,11 +3,12 @@ import { addCell, addStored, type Cell, createCell, type StoredCell, storedCell 
 import type { Delta } from './deltas.js';
 import { countEncoded } from './histogram.js';
 import { packFigures, unpackFigures } from './packed.js';
+import { createPlaces } from './places.js';
 import type { Bindable } from './rows.js';
-import { minuteRollups, rollups, type View } from './schema.js';
-import { HOUR_MS, MINUTE_MS } from './spans.js';
+import { minuteRollups, rollups } from './schema.js';
+import { floorTo, HOUR_MS, MINUTE_MS } from './spans.js';
 import { addFigure, FIGURES, type Figure, type Figures, figure, noFigures, OUTCOMES } from './sums.js';
-import { DIMENSIONS, VIEW_DIMENSIONS } from './views.js';
+import { DIMENSIONS, type Dimension, type Names, VIEW_DIMENSIONS, type VIEWS } from './views.js';
 
 /** The two tables of rollups, by the length of their span in milliseconds. */
 export const ROLLUPS = new Map([
@@ -72,47 +73,78 @@ export function summaryCell(row: RawRow, from: number): StoredCell {
   };
 }
 
-/** Prepares the adding of a delta to a table of rollups. It reads, merges and writes back: under the write lock only. */
-export function prepareRollupStore(client: Database, step: number): (delta: Delta) => void {
+/** Sums of one kind in the database, and what is to be added to them. Used inside transactions that may write only. */
+export interface Store {
+  /** Adds to the sum of the span that a delta is in. */
+  add(delta: Delta): void;
+  /** Writes the sums that have changed. */
+  save(): void;
+  /** Sums are kept to be added to. What is kept is not, or no longer, what is in the database. */
+  forget(): void;
+}
+
+/** Prepares a table of rollups. */
+export function prepareRollupStore(client: Database, step: number): Store {
   const { table, at } = ROLLUPS.get(step) ?? { table: '', at: '' };
   return prepareStore(client, {
+    step,
     table,
+    kept: DIMENSIONS,
     keys: [at, ...DIMENSIONS],
     columns: ROLLUP_COLUMNS,
-    keyOf: ({ at: start, names }) => [start, ...DIMENSIONS.map((name) => asStored(name, names[name]))],
-    read: (row, { names }) => rollupCell(row, 0, names.outcome),
+    keyOf: (start, names) => [start, ...DIMENSIONS.map((name) => asStored(name, names[name]))],
+    read: (row, { outcome }) => rollupCell(row, 0, outcome),
     write: ({ figures, counts, total, firstContent }) => [
       ...COLUMN_FIGURES.map((name) => figure(figures, name)),
       counts,
-      Buffer.from(total),
-      Buffer.from(firstContent),
+      Buffer.from(total.buffer, total.byteOffset, total.length),
+      Buffer.from(firstContent.buffer, firstContent.byteOffset, firstContent.length),
     ],
   });
 }
 
-/** The same for a view of the summaries. */
-export function prepareSummaryStore(client: Database, step: number, view: View): (delta: Delta) => void {
+/** Prepares a view of the summaries, whose sums are over all dimensions that it does not keep. */
+export function prepareSummaryStore(
+  client: Database,
+  step: number,
+  [view, kept]: (typeof VIEWS)[number],
+): Store {
+  const names = VIEW_DIMENSIONS.map((name) => ({ name, isKept: kept.includes(name) }));
   return prepareStore(client, {
+    step,
     table: 'summaries',
+    kept,
     keys: ['step', 'view', 'at', ...VIEW_DIMENSIONS],
     columns: SUMMARY_COLUMNS,
-    keyOf: ({ at, names }) => [step, view, at, ...VIEW_DIMENSIONS.map((name) => names[name])],
+    keyOf: (at, all) => [step, view, at, ...names.map(({ name, isKept }) => (isKept ? all[name] : ''))],
     read: (row) => summaryCell(row, 0),
     write: (cell) => [cell.counts, packFigures(cell)],
   });
 }
 
 interface StoreOptions {
+  step: number;
   table: string;
+  /** The dimensions that sums are by. */
+  kept: readonly Dimension[];
   keys: readonly string[];
   columns: readonly string[];
-  keyOf(delta: Delta): Bindable[];
-  read(row: RawRow, delta: Delta): StoredCell;
+  keyOf(at: number, names: Names): Bindable[];
+  read(row: RawRow, names: Names): StoredCell;
   write(cell: StoredCell): Bindable[];
 }
 
-function prepareStore(client: Database, options: StoreOptions): (delta: Delta) => void {
-  const { table, keys, columns } = options;
+interface Sum {
+  key: Bindable[];
+  cell: Cell;
+  hasChanged: boolean;
+}
+
+/** A few kilobytes each. Of most, the time has passed. */
+const MAX_KEPT = 256;
+
+function prepareStore(client: Database, options: StoreOptions): Store {
+  const { step, table, kept, keys, columns } = options;
   const matches = keys.map((name) => `"${name}" = ?`).join(' and ');
   const stored = client
     .prepare<Bindable[], RawRow>(`select ${columns.join(', ')} from ${table} where ${matches}`)
@@ -122,20 +154,36 @@ function prepareStore(client: Database, options: StoreOptions): (delta: Delta) =
     `insert into ${table} (${all.map((name) => `"${name}"`).join(', ')}) values (${all.map(() => '?').join(', ')})
      on conflict do update set ${columns.map((name) => `"${name}" = excluded."${name}"`).join(', ')}`,
   );
-
-  return (delta) => {
-    const key = options.keyOf(delta);
+  const sums = createPlaces(kept, (at, names): Sum => {
+    const key = options.keyOf(at, names);
     const before = stored.get(...key);
-    const cell = before ? sumOf(options.read(before, delta), delta.cell) : delta.cell;
-    upsert.run(...key, ...options.write(storedCell(cell)));
-  };
-}
+    const cell = createCell();
+    if (before) addStored(cell, options.read(before, names));
+    return { key, cell, hasChanged: false };
+  });
+  let changed: Sum[] = [];
 
-function sumOf(stored: StoredCell, added: Cell): Cell {
-  const sum = createCell();
-  addStored(sum, stored);
-  addCell(sum, added);
-  return sum;
+  return {
+    add({ at, names, cell }) {
+      const sum = sums.of(floorTo(step, at), names);
+      addCell(sum.cell, cell);
+      if (sum.hasChanged) return;
+      sum.hasChanged = true;
+      changed.push(sum);
+    },
+    save() {
+      for (const sum of changed) {
+        upsert.run(...sum.key, ...options.write(storedCell(sum.cell)));
+        sum.hasChanged = false;
+      }
+      changed = [];
+      if (sums.size > MAX_KEPT) sums.clear();
+    },
+    forget() {
+      changed = [];
+      sums.clear();
+    },
+  };
 }
 
 /** Streaming is a number in the database. */

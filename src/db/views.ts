@@ -27,8 +27,3 @@ export function viewFor(dimensions: Iterable<Dimension>): View | null {
   const found = VIEWS.find(([, kept]) => asked.every((name) => kept.includes(name)));
   return found?.[0] ?? null;
 }
-
-/** One text for one combination of dimensions. Names may hold anything, so it is JSON. */
-export function keyOf(at: number, names: Names): string {
-  return JSON.stringify([at, ...DIMENSIONS.map((name) => names[name])]);
-}

@@ -1,27 +1,37 @@
 import type { Database } from 'better-sqlite3';
-import type { StoredRows } from './deltas.js';
+import { countedRows } from './counted.js';
+import { createTally } from './deltas.js';
 import { type Payload, type PayloadRules, PLAIN_RULES, preparePayloads } from './payloads.js';
-import { preparePrices, priceText } from './prices.js';
+import { preparePrices } from './prices.js';
 import type { Entry } from './queue.js';
 import { prepareRollups } from './rollups.js';
-import { type AttemptRow, attemptRow, type ExchangeRow, exchangeRow, prepareInsert } from './rows.js';
+import { type Bindable, prepareValues } from './rows.js';
 import { attempts, exchanges } from './schema.js';
 import { prepareSessions } from './sessions-write.js';
-
-/** One exchange as it travels to the writer. The attempts do not know yet which row they belong to. */
-export interface Parcel {
-  exchange: ExchangeRow;
-  attempts: AttemptRow[];
-  /** The text of the price that the cost was computed with. */
-  price: string | null;
-  payloads: readonly Payload[];
-}
+import {
+  ATTEMPT_FORM,
+  attemptColumn,
+  EXCHANGE_FORM,
+  exchangeColumn,
+  readSheet,
+  type Sheet,
+  type SheetReader,
+  sheetOf,
+} from './sheet.js';
 
 /** Rows that are written together. */
 export interface Batch {
-  parcels: readonly Parcel[];
+  sheet: Sheet;
+  /** The bodies captured of some of its exchanges, in their order. */
+  bodies: readonly Body[];
   /** Sent again because nobody knows what became of it: what is stored already is passed over. */
   again: boolean;
+}
+
+interface Body {
+  /** Of which exchange: 0 for the first. */
+  row: number;
+  payload: Payload;
 }
 
 /** What became of a batch. */
@@ -33,15 +43,26 @@ export interface Written {
   reason: string | null;
 }
 
-/** The form in which an exchange leaves the thread that served it. Its bodies are copies, which can be given away. */
-export function parcelOf({ exchange, payloads }: Entry): Parcel {
-  return {
-    exchange: exchangeRow(exchange),
-    attempts: exchange.attempts.map((attempt) => attemptRow(0, attempt)),
-    price: exchange.price === null ? null : priceText(exchange.price),
-    payloads: payloads.map((payload) => ({ ...payload, body: new Uint8Array(payload.body) })),
-  };
+/** The form in which exchanges leave the thread that served them. Their bodies are copies, which can be given away. */
+export function batchOf(entries: readonly Entry[], again: boolean): Batch {
+  const bodies: Body[] = [];
+  for (const [row, { payloads }] of entries.entries()) {
+    for (const payload of payloads)
+      bodies.push({ row, payload: { ...payload, body: new Uint8Array(payload.body) } });
+  }
+  return { sheet: sheetOf(entries), bodies, again };
 }
+
+/** What of a batch can be given away instead of copied. */
+export function buffersOf({ sheet, bodies }: Batch): ArrayBuffer[] {
+  return [sheet.numbers, ...bodies.map(({ payload }) => payload.body)]
+    .map(({ buffer }) => buffer)
+    .filter((buffer) => buffer instanceof ArrayBuffer);
+}
+
+const ID = exchangeColumn('id');
+const PRICE = exchangeColumn('priceSeq');
+const EXCHANGE_SEQ = attemptColumn('exchangeSeq');
 
 /**
  * Prepares the transaction that writes a batch: rows, attempts, bodies, sessions and rollups together or not at all.
@@ -51,55 +72,81 @@ export function prepareWriter(
   client: Database,
   rules: PayloadRules = PLAIN_RULES,
 ): (batch: Batch) => Written {
-  const known = client.prepare<[string | null]>('select 1 from exchanges where id = ?');
-  const insertExchange = prepareInsert<ExchangeRow>(client, exchanges, { omit: 'seq' });
-  const insertAttempt = prepareInsert(client, attempts);
+  const known = client.prepare<[Bindable]>('select 1 from exchanges where id = ?');
+  const insertExchange = prepareValues(client, exchanges, EXCHANGE_FORM.names);
+  const insertAttempt = prepareValues(client, attempts, ATTEMPT_FORM.names);
   const removeExchange = client.prepare<[number]>('delete from exchanges where seq = ?');
   const prices = preparePrices(client);
   const savePayloads = preparePayloads(client, rules);
-  const saveSessions = prepareSessions(client);
-  const saveRollups = prepareRollups(client);
+  const sessions = prepareSessions(client);
+  const tally = createTally();
+  const rollups = prepareRollups(client);
 
-  const insert = ({ exchange, attempts: tries, price, payloads }: Parcel): StoredRows => {
-    if (price !== null) exchange.priceSeq = prices.seqOf(price);
+  function insert(reader: SheetReader, payloads: readonly Payload[]): void {
+    const { exchange } = reader;
+    const price = exchange[PRICE];
+    if (typeof price === 'string') exchange[PRICE] = prices.seqOf(price);
     const seq = insertExchange(exchange);
     try {
-      for (const attempt of tries) insertAttempt({ ...attempt, exchangeSeq: seq });
+      for (let number = 0; number < reader.attempts; number += 1) {
+        const attempt = reader.attempt(number);
+        attempt[EXCHANGE_SEQ] = seq;
+        insertAttempt(attempt);
+      }
       savePayloads(seq, payloads);
-      return { exchange, attempts: tries };
     } catch (error) {
       // A failed statement leaves the transaction open; the attempts already in go with the row.
       if (isRefusal(error)) removeExchange.run(seq);
       throw error;
     }
-  };
+  }
 
-  const write = client.transaction(({ parcels, again }: Batch): Written => {
-    const stored: StoredRows[] = [];
+  const write = client.transaction(({ sheet, bodies, again }: Batch): Written => {
     let refused = 0;
     let reason: string | null = null;
-    for (const parcel of parcels) {
-      if (again && known.get(parcel.exchange.id)) continue;
+    const payloadsOf = byRow(bodies);
+    const reader = readSheet(sheet);
+    for (let row = 0; reader.next(); row += 1) {
+      if (again && known.get(reader.exchange[ID] ?? null)) continue;
       try {
-        stored.push(insert(parcel));
+        insert(reader, payloadsOf(row));
       } catch (error) {
         if (!isRefusal(error)) throw error;
         refused += 1;
         reason ??= error.message;
+        continue;
       }
+      const counted = countedRows(reader);
+      tally.add(counted);
+      sessions.count(counted.exchange);
     }
-    const rows = stored.map(({ exchange }) => exchange);
-    saveSessions(rows);
-    saveRollups(stored);
-    return { written: parcels.length - refused, refused, reason };
+    sessions.save();
+    rollups.add(tally.take());
+    return { written: sheet.length - refused, refused, reason };
   });
   return (batch) => {
     try {
       return write.immediate(batch);
     } catch (error) {
       prices.forget();
+      sessions.forget();
+      tally.take();
+      rollups.forget();
       throw error;
     }
+  };
+}
+
+const NONE: readonly Payload[] = [];
+
+/** Rows are asked for in their order. */
+function byRow(bodies: readonly Body[]): (row: number) => readonly Payload[] {
+  let next = 0;
+  return (row) => {
+    if (bodies[next]?.row !== row) return NONE;
+    const first = next;
+    while (bodies[next]?.row === row) next += 1;
+    return bodies.slice(first, next).map(({ payload }) => payload);
   };
 }
 

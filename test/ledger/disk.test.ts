@@ -4,7 +4,7 @@ import { chmodSync, chownSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openWriter } from '../../src/db/open.js';
-import { parcelOf, prepareWriter } from '../../src/db/writer.js';
+import { batchOf, prepareWriter } from '../../src/db/writer.js';
 import { query, settled, temporaryPath } from '../unit/ledger-fixture.js';
 import { ask, type Child, kill, startChild } from './child.js';
 
@@ -81,11 +81,11 @@ test('a batch that does not fit is not written in part, and fits when there is r
   const client = openWriter(temporaryPath(), { synchronous: 'normal', waitMs: 0 });
   t.after(() => client.close());
   const write = prepareWriter(client);
-  const parcels = Array.from({ length: 500 }, () => parcelOf({ exchange: settled(), payloads: [] }));
+  const entries = Array.from({ length: 500 }, () => ({ exchange: settled(), payloads: [] }));
   client.pragma(`max_page_count = ${Number(client.pragma('page_count', { simple: true })) + 2}`);
-  assert.throws(() => write({ parcels, again: false }), { code: 'SQLITE_FULL' });
+  assert.throws(() => write(batchOf(entries, false)), { code: 'SQLITE_FULL' });
   assert.deepEqual(client.prepare('select count(*) as n from exchanges').get(), { n: 0 });
   client.pragma('max_page_count = 100000');
-  assert.equal(write({ parcels, again: true }).written, 500);
+  assert.equal(write(batchOf(entries, true)).written, 500);
   assert.deepEqual(client.prepare('select sum(exchanges) as n from rollups').get(), { n: 500 });
 });

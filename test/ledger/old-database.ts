@@ -6,8 +6,9 @@ import { getTableColumns, getTableName } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core';
-import { attemptRow, type Bindable, exchangeRow } from '../../src/db/rows.js';
+import type { Bindable } from '../../src/db/rows.js';
 import { attempts, exchanges } from '../../src/db/schema.js';
+import { ATTEMPT_FORM, EXCHANGE_FORM, named, readSheet, sheetOf } from '../../src/db/sheet.js';
 import type { Exchange } from '../../src/exchange.js';
 import { temporaryPath } from '../unit/ledger-fixture.js';
 
@@ -33,9 +34,12 @@ export function oldDatabase({
   client.pragma('journal_mode = wal');
   const migrationsFolder = earlierMigrations(migrations);
   migrate(drizzle(client), { migrationsFolder, migrationsTable: 'gateway_migrations' });
-  for (const exchange of settledThen) {
-    const seq = insert(client, exchanges, exchangeRow(exchange));
-    for (const each of exchange.attempts) insert(client, attempts, attemptRow(seq, each));
+  const reader = readSheet(sheetOf(settledThen.map((exchange) => ({ exchange }))));
+  while (reader.next()) {
+    const exchangeSeq = insert(client, exchanges, named(EXCHANGE_FORM, reader.exchange));
+    for (let number = 0; number < reader.attempts; number += 1) {
+      insert(client, attempts, { ...named(ATTEMPT_FORM, reader.attempt(number)), exchangeSeq });
+    }
   }
   client.exec(rollup);
   client.close();
