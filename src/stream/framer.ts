@@ -24,6 +24,11 @@ export interface FramerOptions {
   onOversizeEnd?(head: Buffer, tail: Buffer, event: string | null): void;
   /** A blank line ended a block (with or without data) `end` bytes into the chunk that is being written. */
   onBoundary?(end: number): void;
+  /**
+   * Told where a block begins: says where the events end of which nothing has to be reported, `from` when there is none.
+   * `bytes` are those being written, or a block that came in pieces.
+   */
+  passBy?(bytes: Buffer, from: number): number;
 }
 
 export interface Framer {
@@ -33,6 +38,8 @@ export interface Framer {
    * reports it: providers do cut the last line ending short, and the client has received those bytes.
    */
   end(): void;
+  /** True where a block ends and the next one has not begun. */
+  readonly between: boolean;
   /** True while the bytes of an oversized event pass by. */
   readonly skipping: boolean;
 }
@@ -45,7 +52,7 @@ export interface Framer {
  * 210). Only an event that is split across chunks is copied.
  */
 export function createFramer(options: FramerOptions): Framer {
-  const { maxEventBytes, onEvent, onOversize, onOversizeEnd, onBoundary } = options;
+  const { maxEventBytes, onEvent, onOversize, onOversizeEnd, onBoundary, passBy } = options;
   const pending = createAccumulator();
   /** Of the oversized event that passes by. */
   let ends: Ends | null = null;
@@ -58,8 +65,10 @@ export function createFramer(options: FramerOptions): Framer {
     if (length === 0) return;
     // The second half of a CRLF that was split between two chunks ends no further line.
     let cursor = afterCr && chunk[0] === LF ? 1 : 0;
+    if (isBetween()) cursor = next(chunk, cursor);
     let blockStart = pending.length > 0 || ends !== null ? 0 : cursor;
     afterCr = false;
+    if (cursor === length) return;
     // Each position is searched again only once it was passed; searching both at every line is quadratic.
     let lf = find(chunk, LF, cursor);
     let cr = find(chunk, CR, cursor);
@@ -77,11 +86,23 @@ export function createFramer(options: FramerOptions): Framer {
       lineEmpty = true;
       if (!blank) continue;
       finish(chunk, blockStart, lineEnd + 1);
-      blockStart = cursor;
       onBoundary?.(cursor);
+      cursor = next(chunk, cursor);
+      blockStart = cursor;
     }
     if (cursor < length) lineEmpty = false;
     if (blockStart < length) keep(chunk, blockStart);
+  }
+
+  function isBetween(): boolean {
+    return pending.length === 0 && ends === null;
+  }
+
+  /** Where the next block begins that has to be looked at. */
+  function next(chunk: Buffer, from: number): number {
+    const end = passBy?.(chunk, from) ?? from;
+    if (end > from) onBoundary?.(end);
+    return end;
   }
 
   function finish(chunk: Buffer, start: number, end: number): void {
@@ -94,7 +115,8 @@ export function createFramer(options: FramerOptions): Framer {
       emit(chunk.subarray(start, end), true);
     } else {
       pending.append(chunk, start, end);
-      emit(pending.view(), true);
+      const block = pending.view();
+      if (passBy?.(block, 0) !== block.length) emit(block, true);
     }
     pending.clear();
     atStart = false;
@@ -145,6 +167,9 @@ export function createFramer(options: FramerOptions): Framer {
       if (ends !== null && lineEmpty) emitEnds(ends);
       pending.clear();
       ends = null;
+    },
+    get between() {
+      return isBetween();
     },
     get skipping() {
       return ends !== null;

@@ -32,6 +32,8 @@ export interface Observer {
   readonly facts: StreamFacts;
   /** True after `[DONE]`. */
   readonly done: boolean;
+  /** The last event told nothing new, as any other of its shape would. */
+  readonly ordinary: boolean;
   /** Takes one event in. True if it is the chunk that carries nothing but usage. */
   observe(data: Buffer, event: string | null, complete: boolean): boolean;
   /** An event has become too large to be kept. */
@@ -79,12 +81,14 @@ export function createObserver(json: boolean, choices: number): Observer {
   /** Never more of them than were asked for, whatever the upstream sends. */
   const ended = new Set<number>();
   let done = false;
+  let ordinary = false;
   let chat = false;
   let samples = 0;
   let envelope = Number.POSITIVE_INFINITY;
   let padded = false;
 
   function observe(data: Buffer, event: string | null, complete: boolean): boolean {
+    ordinary = false;
     if (done || facts.malformed) return false;
     facts.events++;
     if (isDone(data)) {
@@ -95,7 +99,8 @@ export function createObserver(json: boolean, choices: number): Observer {
     if (samples >= SAMPLES && isOrdinary(event)) {
       const raw = data.toString('latin1');
       if (!NEWS.test(raw) && (!json || looksWhole(raw))) {
-        if (chat || isDelta(raw, event)) measure(raw);
+        ordinary = chat || isDelta(raw, event);
+        if (ordinary) measure(raw);
         return false;
       }
     }
@@ -152,6 +157,9 @@ export function createObserver(json: boolean, choices: number): Observer {
     facts,
     get done() {
       return done;
+    },
+    get ordinary() {
+      return ordinary;
     },
     observe,
     oversize() {

@@ -1,7 +1,8 @@
 import { createCutter } from './cutter.js';
 import { createFramer } from './framer.js';
-import { withoutNullUsage } from './null-usage.js';
+import { mentionsUsage, nullUsages, withoutNullUsage } from './null-usage.js';
 import { createObserver, type StreamFacts } from './observer.js';
+import { createRoutine } from './routine.js';
 
 export type { StreamFacts } from './observer.js';
 
@@ -45,46 +46,78 @@ const NOTHING = Buffer.alloc(0);
  * tap.facts.usage?.outputText;
  */
 export function createTap(options: TapOptions): Tap {
+  const { stripUsage, maxEventBytes = MAX_EVENT_BYTES } = options;
   const observer = createObserver(options.json ?? false, options.choices ?? 1);
+  const { facts } = observer;
   const cutter = createCutter();
-  const asAskedFor = options.stripUsage ? withoutNullUsage : (bytes: Buffer) => bytes;
+  const routine = createRoutine();
+  let writing: Buffer = NOTHING;
+  /** Where the present block begins in what is being written; -1 when it began before. */
+  let blockStart = -1;
+  let isOrdinary = false;
   let usageOnly = false;
+  let mentioned = false;
   let failed = false;
 
   const framer = createFramer({
-    maxEventBytes: options.maxEventBytes ?? MAX_EVENT_BYTES,
+    maxEventBytes,
     onEvent(data, event, complete) {
-      usageOnly = observer.observe(data, event, complete) && options.stripUsage;
+      usageOnly = observer.observe(data, event, complete) && stripUsage;
+      isOrdinary = observer.ordinary;
+      mentioned = stripUsage && mentionsUsage(data);
     },
     onOversize: observer.oversize,
     onOversizeEnd: observer.oversizeEnd,
     onBoundary(end) {
       // Of an error the client hears once, and of what follows it nothing.
-      cutter.boundary(end, usageOnly || failed || observer.facts.malformed);
-      failed = observer.facts.error !== null;
+      const isCut = usageOnly || failed || facts.malformed;
+      cutter.boundary(end, isCut ? 'nothing' : mentioned ? 'all but null usage' : 'all');
+      if (isOrdinary && blockStart !== -1) learn(writing.subarray(blockStart, end));
+      blockStart = end;
+      failed = facts.error !== null;
+      isOrdinary = false;
       usageOnly = false;
+      mentioned = false;
+    },
+    passBy(bytes, from) {
+      if (observer.done || facts.error !== null || facts.malformed) return from;
+      if (bytes === writing) return routine.passBy(bytes, from, facts, cutter.removed);
+      // A block that came in pieces.
+      const end = routine.passBy(bytes, from, facts, []);
+      if (end > from) mentioned = stripUsage;
+      return end;
     },
   });
+
+  function learn(block: Buffer): void {
+    routine.learn(block, mentioned ? nullUsages(block) : []);
+  }
 
   function write(chunk: Buffer): Buffer {
     if (chunk.length === 0) return chunk;
     // What follows `[DONE]` is no event of this answer, and nothing is held back by then.
     if (observer.done) return chunk;
+    writing = chunk;
+    blockStart = framer.between ? 0 : -1;
+    const wasSkipping = framer.skipping;
     cutter.begin(chunk);
     framer.write(chunk);
-    return asAskedFor(cutter.flush(isReleased()));
+    const out = cutter.flush(isReleased());
+    writing = NOTHING;
+    return stripUsage && (wasSkipping || framer.skipping) ? withoutNullUsage(out) : out;
   }
 
   /** Whether unfinished bytes may go out: within an event too large to be held, and after the last one. */
   function isReleased(): boolean {
-    return (framer.skipping || observer.done) && !failed && !observer.facts.malformed;
+    return (framer.skipping || observer.done) && !failed && !facts.malformed;
   }
 
   function end(): Buffer {
     if (!observer.done) framer.end();
     const held = cutter.end();
-    return usageOnly ? NOTHING : asAskedFor(held);
+    if (usageOnly) return NOTHING;
+    return stripUsage ? withoutNullUsage(held) : held;
   }
 
-  return { facts: observer.facts, write, end };
+  return { facts, write, end };
 }
