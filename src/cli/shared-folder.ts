@@ -7,7 +7,7 @@ const IN_MEMORY = '/dev/shm';
 
 /** A new folder, in memory where there is such a place, that only this user can read. */
 export function makeSharedFolder(): string {
-  return mkdtempSync(join(placeFor(), 'llm-gateway-'));
+  return mkdtempSync(join(placeFor(), `llm-gateway-${process.pid}-`));
 }
 
 function placeFor(): string {

@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import { readRows } from '../helpers/gateway.js';
 import { json, type Script, startUpstream } from '../helpers/upstream.js';
-import { runCli } from './helpers.js';
+import { type Cli, runCli, startCli } from './helpers.js';
 import { type Answered, countOf, send, sendMany, serveWorkers, until, workersOf } from './workers-fixture.js';
 
 const headers = { authorization: 'Bearer gw-web-0123456789' };
@@ -85,15 +86,15 @@ test('who keeps signalling ends all workers at once', async (context) => {
 test('a primary process that is killed leaves nothing behind: its workers finish what they have', async (context) => {
   const served = await serveWorkers(context, echo, 2);
   const pids = workersOf(served);
+  assert.equal(foldersOf(served).length, 1);
   const streams = await Promise.all([startStream(served.url), startStream(served.url)]);
-  const before = sharedFolders();
   served.child.kill('SIGKILL');
   for (const { whole } of streams) assert.match(await whole, /data: \[DONE\]\n\n$/);
   await until(
     async () => pids.filter(isAlive),
     (alive) => alive.length === 0,
   );
-  assert.ok(sharedFolders().length < before.length);
+  assert.deepEqual(foldersOf(served), []);
   const rows = readRows(served.database, 'SELECT outcome FROM exchanges');
   assert.deepEqual(rows, [{ outcome: 'ok' }, { outcome: 'ok' }]);
 });
@@ -151,10 +152,10 @@ test('what stands in the way of a start is told once, and nothing is left behind
   await once(other, 'listening');
   const address = other.address();
   assert.ok(address !== null && typeof address === 'object');
-  const folders = sharedFolders();
-  const taken = await runCli(context, ['serve', '--workers', '3', '--port', String(address.port)]);
-  assert.equal(taken.code, 1);
-  assert.match(taken.stderr, /^llm-gateway: port \d+ of 127\.0\.0\.1 is in use[^\n]*\n$/);
+  const taken = startCli(context, ['serve', '--workers', '3', '--port', String(address.port)]);
+  assert.equal(await taken.ended, 1);
+  assert.deepEqual(foldersOf(taken), []);
+  assert.match(taken.stderr(), /^llm-gateway: port \d+ of 127\.0\.0\.1 is in use[^\n]*\n$/);
 
   const files = { 'notes.db': 'this is no database, but a text of some length' };
   const args = ['serve', '--workers', '3', '--port', '0', '--db', 'notes.db'];
@@ -166,7 +167,6 @@ test('what stands in the way of a start is told once, and nothing is left behind
   assert.deepEqual([wrong.code, wrong.stderr.match(/routs/g)?.length], [1, 1]);
   const memory = await runCli(context, ['serve', '--workers', '2', '--db', ':memory:']);
   assert.match(memory.stderr, /^llm-gateway: --workers needs a database file/);
-  assert.deepEqual(sharedFolders(), folders);
 });
 
 /** Answers when it is told to. */
@@ -197,7 +197,8 @@ function isAlive(pid: number): boolean {
   return existsSync(`/proc/${pid}`);
 }
 
-function sharedFolders(): string[] {
-  const place = existsSync('/dev/shm') ? '/dev/shm' : '/tmp';
-  return readdirSync(place).filter((name) => name.startsWith('llm-gateway-'));
+/** Where the workers of a process share. */
+function foldersOf({ child }: Cli): string[] {
+  const place = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  return readdirSync(place).filter((name) => name.startsWith(`llm-gateway-${child.pid}-`));
 }

@@ -25,6 +25,7 @@ test('four workers keep to the limits of one', async (context) => {
   const plain = await startUpstream(context, json());
   const limited = await startUpstream(context, json());
   const cooled = await startUpstream(context, failing(429, 'slow down', { 'retry-after': '60' }));
+  const patient = await startUpstream(context, json());
   const narrow = await startUpstream(context, json());
   const priced = { models: { m: { price: { input: 0, output: 0, request: 0.01 } } } };
   const served = await serveWorkers(context, {
@@ -40,7 +41,7 @@ test('four workers keep to the limits of one', async (context) => {
       limited: provider(limited.url, { limits: { requestsPerMinute: 30 } }),
       cooled: provider(cooled.url),
       narrow: provider(narrow.url, { limits: { concurrency: 3 } }),
-      echo: { type: 'echo', latency: 150 },
+      patient: provider(patient.url),
     },
     routes: {
       both: { targets: ['limited/m', 'plain/m'] },
@@ -56,11 +57,23 @@ test('four workers keep to the limits of one', async (context) => {
   });
 
   await context.test('a limit of concurrency is one for all', async () => {
-    const answers = await Promise.all(
-      Array.from({ length: 40 }, () => send(url, chat('echo/echo'), as('few'))),
+    const waiting: (() => void)[] = [];
+    patient.script((...request) => waiting.push(() => json()(...request)));
+    let refused = 0;
+    const all = Array.from({ length: 40 }, async () => {
+      const answer = await send(url, chat('patient/m'), as('few'));
+      if (answer.status === 429) refused += 1;
+      return answer;
+    });
+    await until(
+      async () => refused + waiting.length,
+      (count) => count === 40,
     );
+    for (const go of waiting) go();
+    const answers = await Promise.all(all);
     assert.deepEqual([countOf(answers, 200), countOf(answers, 429)], [5, 35]);
-    assert.equal((await send(url, chat('echo/echo'), as('few'))).status, 200, 'the places are free again');
+    patient.script(json());
+    assert.equal((await send(url, chat('patient/m'), as('few'))).status, 200, 'the places are free again');
   });
 
   await context.test('a budget is spent to the cent, and the records say the same', async () => {
