@@ -40,7 +40,9 @@ export function createByteTap(options: ByteTapOptions): Tap {
 
   return {
     facts,
-    write(chunk) {
+    write(...chunks) {
+      const [only] = chunks;
+      const chunk = only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks);
       if (chunk.length > 0) facts.content = true;
       if (kept !== null) keep(chunk);
       if (!options.holdLast || chunk.length === 0) return chunk;

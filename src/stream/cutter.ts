@@ -14,8 +14,10 @@ export interface Cutter {
   boundary(end: number, kept: Kept): void;
   /** The bytes that go out now: the chunk itself when all of it does. With `release` nothing is held back. */
   flush(release: boolean): Buffer;
-  /** What is still held back. */
-  end(): Buffer;
+  /** How many bytes are held back. */
+  readonly held: number;
+  /** What is held back, which it is no longer. */
+  take(): Buffer;
 }
 
 /** What goes out of a block. */
@@ -88,6 +90,9 @@ export function createCutter(): Cutter {
       removed.length = 0;
       return bytes;
     },
-    end: () => held.take(),
+    get held() {
+      return held.length;
+    },
+    take: held.take,
   };
 }

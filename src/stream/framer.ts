@@ -38,6 +38,8 @@ export interface Framer {
    * reports it: providers do cut the last line ending short, and the client has received those bytes.
    */
   end(): void;
+  /** Forgets the unfinished block, which is written again with what follows it. Not within an oversized event. */
+  retract(): void;
   /** True where a block ends and the next one has not begun. */
   readonly between: boolean;
   /** True while the bytes of an oversized event pass by. */
@@ -167,6 +169,11 @@ export function createFramer(options: FramerOptions): Framer {
       if (ends !== null && lineEmpty) emitEnds(ends);
       pending.clear();
       ends = null;
+    },
+    retract() {
+      pending.clear();
+      lineEmpty = true;
+      afterCr = false;
     },
     get between() {
       return isBetween();

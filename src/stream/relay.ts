@@ -30,8 +30,8 @@ export interface EarlyEnd {
 export interface RelayOptions {
   tap: Tap;
   timers: Timers;
-  /** Called for every read of the upstream, with the bytes as it sent them. */
-  onRead(chunk: Buffer): void;
+  /** Called for what was read of the upstream at once, with the bytes as it sent them. */
+  onRead(chunks: readonly Buffer[]): void;
   /** Called once, when the first content was read. */
   onContent(): void;
   /** Called for every write towards the client. */
@@ -78,6 +78,7 @@ export interface Relay {
 export function createRelay(body: Readable, options: RelayOptions): Relay {
   const { tap, timers } = options;
   let state: 'holding' | 'flowing' | 'draining' | 'over' = 'holding';
+  let reads: Buffer[] = [];
   let held: Buffer[] = [];
   let heldBytes = 0;
   let ending = false;
@@ -116,14 +117,26 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
 
   function onData(chunk: Buffer): void {
     if (state === 'over') return;
-    options.onRead(chunk);
+    // Of a burst every event may be a read of its own; they are written together.
+    if (reads.push(chunk) > 1) return;
+    if (state === 'flowing') process.nextTick(flush);
+    else flush();
+  }
+
+  /** Takes in what was read since the last time. */
+  function flush(): void {
+    if (reads.length === 0 || state === 'over') return;
+    const chunks = reads;
+    reads = [];
+    options.onRead(chunks);
     timers.activity();
-    const bytes = tap.write(chunk);
-    if (state === 'draining') drain(chunk.length);
+    const bytes = tap.write(...chunks);
+    if (state === 'draining') drain(chunks);
     else take(bytes);
   }
 
   function onBodyEnd(): void {
+    flush();
     if (state === 'over') return;
     const rest = tap.end();
     if (state === 'draining') {
@@ -215,6 +228,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   }
 
   function breakOff(endReason: EndReason, message: string): void {
+    flush();
     if (state === 'holding') endEarly({ endReason, message, error: null });
     if (state === 'draining') stop();
     if (state === 'over') return;
@@ -233,6 +247,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   }
 
   function leave(): void {
+    flush();
     if (state === 'draining' || state === 'over') return;
     if (options.drainBytes === null) stop();
     else startDraining();
@@ -246,8 +261,8 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     body.resume();
   }
 
-  function drain(bytes: number): void {
-    drained += bytes;
+  function drain(chunks: readonly Buffer[]): void {
+    for (const { length } of chunks) drained += length;
     if (tap.facts.content && !contentSeen) {
       contentSeen = true;
       timers.content();
@@ -287,6 +302,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     breakOff,
     leave,
     destroy() {
+      flush();
       stop();
       output.destroy();
     },

@@ -27,13 +27,15 @@ export interface TapOptions {
 export interface Tap {
   /** Up to date after every `write` and `end`. */
   readonly facts: Readonly<StreamFacts>;
-  /** What may go to the client now: the same Buffer when nothing was removed or held back. */
-  write(chunk: Buffer): Buffer;
+  /** What may go to the client now: the same Buffer when it is one of which nothing was removed or held back. */
+  write(...chunks: readonly Buffer[]): Buffer;
   /** The upstream's body is over. Returns what was held back; the facts include an event cut short. */
   end(): Buffer;
 }
 
 const MAX_EVENT_BYTES = 1_048_576;
+/** An unfinished event up to this size is looked at again from its beginning when more of it comes. */
+const MAX_AGAIN_BYTES = 4096;
 const NOTHING = Buffer.alloc(0);
 
 /**
@@ -93,7 +95,8 @@ export function createTap(options: TapOptions): Tap {
     routine.learn(block, mentioned ? nullUsages(block) : []);
   }
 
-  function write(chunk: Buffer): Buffer {
+  function write(...chunks: readonly Buffer[]): Buffer {
+    const chunk = contiguous(chunks);
     if (chunk.length === 0) return chunk;
     // What follows `[DONE]` is no event of this answer, and nothing is held back by then.
     if (observer.done) return chunk;
@@ -107,6 +110,16 @@ export function createTap(options: TapOptions): Tap {
     return stripUsage && (wasSkipping || framer.skipping) ? withoutNullUsage(out) : out;
   }
 
+  /** In one piece with the beginning of their first event, which is the shortest way to know it as a whole. */
+  function contiguous(chunks: readonly Buffer[]): Buffer {
+    const [first = NOTHING] = chunks;
+    const again = cutter.held > 0 && cutter.held <= MAX_AGAIN_BYTES && !framer.skipping;
+    if (!again) return chunks.length < 2 ? first : Buffer.concat(chunks);
+    if (chunks.length === 1 && first.length === 0) return first;
+    framer.retract();
+    return Buffer.concat([cutter.take(), ...chunks]);
+  }
+
   /** Whether unfinished bytes may go out: within an event too large to be held, and after the last one. */
   function isReleased(): boolean {
     return (framer.skipping || observer.done) && !failed && !facts.malformed;
@@ -114,7 +127,7 @@ export function createTap(options: TapOptions): Tap {
 
   function end(): Buffer {
     if (!observer.done) framer.end();
-    const held = cutter.end();
+    const held = cutter.take();
     if (usageOnly) return NOTHING;
     return stripUsage ? withoutNullUsage(held) : held;
   }

@@ -47,8 +47,8 @@ export function openRelay(
     drainBytes: work.drain?.bytes ?? null,
     seal:
       exchange.seal === null ? null : () => whenAccepted().then(() => exchange.seal?.(response.status, null)),
-    onRead(chunk) {
-      if (form === 'events') captured?.piece(chunk);
+    onRead(chunks) {
+      if (form === 'events' && captured !== null) for (const chunk of chunks) captured.piece(chunk);
       const now = sinceStart(exchange);
       if (lastUs !== null) largestGapUs = Math.max(largestGapUs ?? 0, now - lastUs);
       lastUs = now;

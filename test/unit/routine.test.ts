@@ -1,18 +1,37 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { createFramer } from '../../src/stream/framer.js';
+import { withoutNullUsage } from '../../src/stream/null-usage.js';
+import { createObserver } from '../../src/stream/observer.js';
 import { createRoutine } from '../../src/stream/routine.js';
 import { createTap, type TapOptions } from '../../src/stream/tap.js';
 import { delta, facts, ROLE, STOP, split, sse, through, USAGE } from './tap-fixture.js';
 
 const JSON_CHAT: TapOptions = { stripUsage: false, json: true, choices: 2 };
 
-/** Byte by byte no event is there in one piece, so that none is ever learnt: all of them are read. */
-function slowly(bytes: Buffer, options: TapOptions) {
-  return observe(
-    Array.from(bytes, (byte) => Buffer.of(byte)),
-    options,
-  );
+/** What a tap does, of which each event is read. The stream is written in one piece. */
+function slowly(bytes: Buffer, { stripUsage, json = false, choices = 1 }: TapOptions) {
+  const observer = createObserver(json, choices);
+  let kept = Buffer.alloc(0);
+  let from = 0;
+  let isCut = false;
+  const keepTo = (end: number) => {
+    if (!isCut && !observer.facts.malformed) kept = Buffer.concat([kept, bytes.subarray(from, end)]);
+    from = end;
+    isCut = false;
+  };
+  const framer = createFramer({
+    maxEventBytes: 1_000_000,
+    onEvent(data, event, complete) {
+      isCut = observer.observe(data, event, complete) && stripUsage;
+    },
+    onBoundary: keepTo,
+  });
+  framer.write(bytes);
+  framer.end();
+  keepTo(bytes.length);
+  return { out: (stripUsage ? withoutNullUsage(kept) : kept).toString('utf8'), facts: observer.facts };
 }
 
 function observe(chunks: Buffer[], options: TapOptions) {
@@ -104,7 +123,7 @@ for (const stripUsage of [false, true]) {
         assert.deepEqual(seen, expected);
         assert.ok(some >= 0 && others >= 0);
       }),
-      { numRuns: 600 },
+      { numRuns: 1500 },
     );
   });
 }
