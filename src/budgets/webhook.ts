@@ -1,9 +1,8 @@
-import '../upstream/platform-fetch.js';
 import { createHmac } from 'node:crypto';
-import { Pool } from 'undici';
 import type { WebhookConfig } from '../config.js';
 import type { Alert, AlertOrder } from '../db/alerts.js';
 import type { LedgerLogger } from '../db/ledger.js';
+import { wholeUndici } from '../upstream/undici.js';
 
 /** Tells somebody about budgets, in its own time. */
 export interface Webhook {
@@ -27,6 +26,7 @@ export function createWebhook(
   logger: Pick<LedgerLogger, 'warn'>,
 ): Webhook {
   const { origin, pathname, search } = new URL(url);
+  const { Pool } = wholeUndici();
   const pool = new Pool(origin, { connections: 1, connect: { timeout: TIMEOUT_MS } });
   const stop = new AbortController();
   let working: Promise<void> | null = null;

@@ -2,7 +2,6 @@ import type { Database } from 'better-sqlite3';
 import { asc, eq } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { exchangeCursor } from './cursors.js';
-import { exportPart } from './export.js';
 import { preparePayloadReader } from './payload-read.js';
 import { detail, summary } from './present.js';
 import { preparePriceReader } from './prices.js';
@@ -42,7 +41,11 @@ export function createReports(client: Database): ReadReports {
         .all();
       return detail(row, tries, payloadsOf(row.seq), priceOf(row.priceSeq));
     },
-    export: async (query) => exportPart(scanExchanges(client, query), query.format),
+    export: async (query) => {
+      // It brings TypeBox along, which a thread that only counts has no use for.
+      const { exportPart } = await import('./export.js');
+      return exportPart(scanExchanges(client, query), query.format);
+    },
   };
 
   function answer({ report, query }: Question): Promise<object> {

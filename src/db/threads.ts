@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Role } from './store.js';
 
-const entry = new URL('./thread.js', import.meta.url).href;
+const entry = new URL('../db/thread.js', import.meta.url).href;
 /**
  * A string, because a file is refused in a process that was started with `--input-type`. The sources themselves run
  * only in our tests, through a loader that threads do not inherit.

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
-import { type Dispatcher, errors, util } from 'undici';
+import type { Dispatcher } from 'undici';
 import { UnreadableAnswer } from './failure.js';
 import type { UpstreamBody, UpstreamRequest, UpstreamResponse } from './transport.js';
+import { errors, util } from './undici.js';
 
 type Settle = { resolve(response: UpstreamResponse): void; reject(error: Error): void };
 

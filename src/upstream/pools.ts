@@ -1,13 +1,12 @@
-import './platform-fetch.js';
 import { pipeline, Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
-import { Pool } from 'undici';
 import type { EchoConfig, ProviderConfig } from '../config.js';
 import { call } from './call.js';
 import { createEcho, type EchoOptions } from './echo.js';
 import { UnreadableAnswer } from './failure.js';
 import { bodyOf } from './stream-body.js';
 import type { UpstreamRequest, UpstreamResponse } from './transport.js';
+import { Pool } from './undici.js';
 
 /** A way to reach one provider. */
 export interface Connection {
