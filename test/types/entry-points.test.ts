@@ -13,8 +13,10 @@ const entryPoints = Object.keys(exports).filter((name) => name !== './package.js
 
 test('every plugin that can be registered by itself is an entry point of the package', () => {
   const folder = join(root, 'plugins');
-  const plugins = readdirSync(folder).filter((file) =>
-    readFileSync(join(folder, file), 'utf8').includes('export default fp('),
+  // The processes of a gateway know of each other through the command line that started them.
+  const plugins = readdirSync(folder).filter(
+    (file) =>
+      file !== 'workers.ts' && readFileSync(join(folder, file), 'utf8').includes('export default fp('),
   );
   assert.deepEqual(
     entryPoints.filter((name) => name !== '.').sort(),
