@@ -84,7 +84,8 @@ export function createPrimary({ count, options, file, logger }: PrimaryOptions):
     release(worker);
     if (phase === 'serving')
       restart(slot, served, { worker: slot.index + 1, workerPid: worker.process.pid, code, signal });
-    else if (code !== 0) exitCode = 1;
+    // Who was told to stop before it could listen to that has not failed.
+    else if (code !== 0 && (phase === 'starting' || signal !== stopSignal || served > 0)) exitCode = 1;
     if (phase !== 'serving' && slots.every((each) => each.worker === null)) end();
   }
 
@@ -132,7 +133,8 @@ export function createPrimary({ count, options, file, logger }: PrimaryOptions):
       if (first === undefined) return null;
       // The first alone migrates the database, and finds out whether the port is free.
       const lines = await fork(first);
-      const started = lines === null ? [] : await Promise.all(others.map(fork));
+      const isStarting = lines !== null && phase === 'starting';
+      const started = isStarting ? await Promise.all(others.map(fork)) : [];
       if (phase !== 'starting') return null;
       if (lines === null || started.includes(null)) {
         exitCode = 1;

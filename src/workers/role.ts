@@ -1,5 +1,3 @@
-import cluster from 'node:cluster';
-
 /** What a worker is told by the environment variable `LLM_GATEWAY_WORKER`, as JSON. */
 export interface Role {
   /** From 0; the replacement of a worker takes its place. */
@@ -18,9 +16,12 @@ export function environmentOf(role: Role): Record<string, string> {
   return { [ROLE_VARIABLE]: JSON.stringify(role) };
 }
 
-/** Whether this process was started by `serve --workers`. Whatever else makes clusters sets no such variable. */
+/**
+ * Whether this process was started by `serve --workers`: whatever else starts processes that it talks to sets no such
+ * variable. Without `node:cluster`, which others need not load.
+ */
 export function isWorker(): boolean {
-  return cluster.isWorker && process.env[ROLE_VARIABLE] !== undefined;
+  return process.send !== undefined && process.env[ROLE_VARIABLE] !== undefined;
 }
 
 export function ownRole(): Role {

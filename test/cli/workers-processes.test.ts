@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { readRows } from '../helpers/gateway.js';
 import { json, type Script, startUpstream } from '../helpers/upstream.js';
@@ -167,6 +168,17 @@ test('what stands in the way of a start is told once, and nothing is left behind
   assert.deepEqual([wrong.code, wrong.stderr.match(/routs/g)?.length], [1, 1]);
   const memory = await runCli(context, ['serve', '--workers', '2', '--db', ':memory:']);
   assert.match(memory.stderr, /^llm-gateway: --workers needs a database file/);
+});
+
+test('workers that die whenever they start are given up, with a failure', async (context) => {
+  const crash = "import { existsSync } from 'node:fs';\nif (existsSync('crash')) process.exit(3);\n";
+  const setup = { files: { 'crash.mjs': crash }, env: { NODE_OPTIONS: '--import ./crash.mjs' } };
+  const served = await serveWorkers(context, { providers: { echo: { type: 'echo' } } }, 2, setup);
+  writeFileSync(join(served.folder, 'crash'), '');
+  for (const pid of workersOf(served)) process.kill(pid, 'SIGKILL');
+  assert.equal(await served.ended, 1);
+  assert.match(served.stdout(), /"level":50.*no worker lives: giving up/);
+  assert.deepEqual(foldersOf(served), []);
 });
 
 /** Answers when it is told to. */

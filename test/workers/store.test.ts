@@ -149,24 +149,25 @@ function start(context: TestContext, folder: string, id: number, times: number):
   return started;
 }
 
+/** What a process has printed once it has ended. */
+async function result({ stdout }: ChildProcess): Promise<unknown> {
+  let text = '';
+  for await (const piece of stdout ?? []) text += piece;
+  return JSON.parse(text);
+}
+
 test('no process misses what another has counted, not even when one is killed in the middle', async (context) => {
   const folder = temporaryFolder();
   const files = createSharedFiles(folder);
   context.after(() => files.close());
-  const counters = [1, 2].map((id) => start(context, folder, id, 2000));
+  const counted = [1, 2].map((id) => result(start(context, folder, id, 2000)));
   const victim = start(context, folder, 3, 1_000_000);
   assert.ok(victim.stdout);
   await once(victim.stdout, 'data');
-  const counted = counters.map(async (counter) => {
-    const ended = once(counter, 'close');
-    const [line] = counter.stdout ? await once(counter.stdout, 'data') : [];
-    await ended;
-    return JSON.parse(String(line));
-  });
   victim.kill('SIGKILL');
   await once(victim, 'close');
   files.release(3);
-  for (const result of await Promise.all(counted)) assert.deepEqual(result, { own: 2000, isIntact: true });
+  for (const each of await Promise.all(counted)) assert.deepEqual(each, { own: 2000, isIntact: true });
 
   const { openSharing } = await import('../../src/workers/store.js');
   const last = join(
