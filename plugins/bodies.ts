@@ -32,6 +32,31 @@ export function acceptJson(app: FastifyInstance): void {
   });
 }
 
+/** A body that is worth parsing again, should anybody want it, rather than being kept while a provider is waited for. Bytes. */
+const LARGE = 16 * 1024;
+
+/**
+ * Lets go of a large body that was parsed and is not needed any more. It lies about in many small pieces, which the
+ * garbage collector would move from place to place as long as the answer takes. Whoever asks for `request.body` after
+ * that, a hook of the host perhaps, has it parsed anew.
+ */
+export function releaseBody(request: FastifyRequest): void {
+  const { gatewayBody: bytes } = request;
+  if (bytes === null || bytes.length < LARGE) return;
+  let body: unknown;
+  Object.defineProperty(request, 'body', {
+    configurable: true,
+    enumerable: true,
+    get() {
+      body ??= JSON.parse(bytes.toString('utf8'));
+      return body;
+    },
+    set(other: unknown) {
+      body = other;
+    },
+  });
+}
+
 /**
  * Makes a scope take forms too, of at most `limit` bytes. `request.gatewayUpload` is the form and its files, which
  * are on disk when they are large; `request.body` the fields that the gateway looks at.

@@ -21,7 +21,8 @@ function reportable(request: FastifyRequest, error: unknown): GatewayError {
   const failure = toGatewayError(error, request.routeOptions.bodyLimit);
   const { statusCode, code } = failure;
   if (statusCode >= 500 && code === 'internal_error' && request.exchange?.cancelled == null) {
-    request.log.error({ err: error }, 'llm-gateway failed to handle a request');
+    const exchange = request.exchange?.id;
+    request.log.error({ err: error, exchange }, 'llm-gateway failed to handle a request');
   }
   return failure;
 }

@@ -73,7 +73,7 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
 
   function watch(exchange: Exchange, request: FastifyRequest, reply: FastifyReply): void {
     // Before Fastify's own listener, which runs `onResponse`.
-    reply.raw.prependOnceListener('finish', () => {
+    reply.raw.prependListener('finish', () => {
       if (isDelivered(reply.raw)) exchange.delivered = true;
       else left();
     });
@@ -111,9 +111,10 @@ async function exchangePlugin(app: FastifyInstance, options: ExchangeOptions): P
 }
 
 /** Only a body that was read in full is known to be as long as it said. */
-function noteUpload({ exchange, body, headers, raw }: FastifyRequest): void {
-  if (exchange !== null && body !== undefined && raw.complete !== false)
-    exchange.bytesIn ??= contentLength(headers['content-length']);
+function noteUpload(request: FastifyRequest): void {
+  const { exchange, headers, raw } = request;
+  if (exchange === null || exchange.bytesIn !== null || raw.complete === false) return;
+  if (request.body !== undefined) exchange.bytesIn = contentLength(headers['content-length']);
 }
 
 /** The length of an answer in bytes; null when it is a stream. */

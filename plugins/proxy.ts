@@ -16,6 +16,7 @@ import type { Job } from '../src/upstream/forward.js';
 import { isRateLimit } from '../src/upstream/headers.js';
 import { formBody, jsonBody, type Outgoing, rawBody } from '../src/upstream/outgoing.js';
 import { wantsStreamUsage } from '../src/upstream/splice.js';
+import { releaseBody } from './bodies.js';
 import { sendPinged } from './pinged.js';
 
 /** Sends requests to the providers and their answers to the clients. */
@@ -49,7 +50,7 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
     exchange.requestedModel = body.model ?? null;
     const resolution = resolve(request, body);
     exchange.route = resolution.route;
-    return send(request, reply, {
+    const job: Job = {
       exchange,
       headers: request.headers,
       resolution,
@@ -59,8 +60,12 @@ export function createProxy(app: FastifyInstance, options: { streamPing: number 
       body: outgoing(request, body),
       streaming,
       addStreamUsage: streaming && endpoint.streamUsage && !wantsStreamUsage(body),
-      estimate: (outputBytes) => (isLeftToRun(body) ? null : estimateUsage(endpoint.path, body, outputBytes)),
-    });
+      estimate: isLeftToRun(body)
+        ? () => null
+        : (outputBytes) => estimateUsage(endpoint.path, request.body, outputBytes),
+    };
+    releaseBody(request);
+    return send(request, reply, job);
   }
 
   /** OpenAI has a default model for some endpoints; only a provider as a whole can know which. */

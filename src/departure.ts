@@ -15,7 +15,8 @@ export function onClosed(request: IncomingMessage, response: ServerResponse, clo
     closed();
     return;
   }
-  response.once('close', closed);
+  // Once is how often it is emitted.
+  response.on('close', closed);
   if (response.socket !== null) return;
   const others = waiting.get(socket) ?? watch(socket);
   others.add(closed);

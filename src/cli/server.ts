@@ -13,11 +13,15 @@ const REQUEST_TIMEOUT_MS = 600_000;
 
 /** A Fastify instance that will serve the gateway and nothing else. Throws a CommandError for an unknown LOG_LEVEL. */
 export async function createServer(): Promise<FastifyInstance> {
-  const logger: FastifyBaseLogger = await createLogger();
+  const own = await createLogger();
+  const logger: FastifyBaseLogger = own;
+  const debugs = own.isLevelEnabled('debug');
   return Fastify({
     loggerInstance: logger,
     // Every exchange is in the ledger; a pair of log lines for each would cost more than the rest of the gateway.
     logController: new LogController({ disableRequestLogging: true }),
+    // What is logged of a request that failed names its exchange, so a logger for each would be made for nothing.
+    childLoggerFactory: (parent, bindings, options) => (debugs ? parent.child(bindings, options) : parent),
     requestTimeout: REQUEST_TIMEOUT_MS,
     // The gateway answers them itself, in its own words, and records them.
     return503OnClosing: false,

@@ -67,7 +67,8 @@ class Facts implements RequestFacts {
   readonly maxOutputTokens: number | null;
   readonly choices: number;
   readonly answers: number;
-  private readonly body: Record<string, unknown>;
+  /** Until it was read: a long one must not be held while a provider is waited for. */
+  private body: Record<string, unknown> | null;
   private content: Digest | null = null;
   private judged: Complexity | null = null;
 
@@ -103,7 +104,8 @@ class Facts implements RequestFacts {
   }
 
   private read(): Digest {
-    this.content ??= digest(this.body);
+    this.content ??= digest(this.body ?? {});
+    this.body = null;
     return this.content;
   }
 }

@@ -108,3 +108,26 @@ test('an onSend hook of the host that fails is a failed exchange with one record
   assert.equal(row?.status, 500);
   assert.notEqual(row?.outcome, 'ok');
 });
+
+test('hooks of the host read the body as the client sent it, also when it is large', async (t) => {
+  const { options, rows } = await gatewayParts(
+    t,
+    json({ id: 'c', choices: [{ message: { content: 'Hi' } }] }),
+  );
+  const app = createHost(t);
+  const seen: unknown[] = [];
+  app.addHook('preValidation', async ({ body }) => void seen.push(body));
+  app.addHook('preHandler', async ({ body }) => void seen.push(body));
+  app.addHook('onSend', async ({ body }) => void seen.push(body));
+  app.addHook('onResponse', async ({ body }) => void seen.push(body));
+  app.register(gateway, options);
+  const url = await listen(app);
+  const content = 'Füße, 茶 and 😀. '.repeat(2000);
+  const body = { model: 'main/ä', messages: [{ role: 'user', content, x: 'é\u0000' }], user: 'Zoë' };
+  await (await post(`${url}/ai/v1/chat/completions`, body)).arrayBuffer();
+  const [row] = await rows(1);
+  assert.deepEqual(seen, [body, body, body, body]);
+  // Nobody has counted but the gateway, from the body that it had let go of.
+  assert.equal(row?.usage_source, 'estimated');
+  assert.ok(Number(row?.input_uncached_tokens) > content.length / 4);
+});
