@@ -33,7 +33,7 @@ export async function cost(command: CostCommand): Promise<void> {
   try {
     const { model, ...question } = questionOf(command);
     const entry = router.resolve(model, null);
-    const facts = { ...incoming(question), ...sizes(command) };
+    const facts = incoming(question, command);
     const explained = explain(router, entry, facts, Date.now());
     const exact = command.inputTokens === null ? null : exactCosts(router, entry, facts, command);
     const text = command.json
@@ -82,15 +82,13 @@ function parse(bytes: Buffer, file: string): Record<string, unknown> {
   throw new CommandError(`${file} is no JSON object`);
 }
 
-function incoming(question: Omit<Question, 'model'>): RequestFacts {
-  return requestFacts({ ...question, caller: null, session: null, policy: null });
-}
-
-function sizes({ inputTokens, outputTokens }: CostCommand) {
-  return {
-    ...(inputTokens !== null && { inputTokens }),
-    ...(outputTokens !== null && { maxOutputTokens: outputTokens }),
-  };
+function incoming(
+  { body, ...question }: Omit<Question, 'model'>,
+  { inputTokens, outputTokens }: CostCommand,
+): RequestFacts {
+  const longest = outputTokens === null ? {} : { max_tokens: outputTokens, max_output_tokens: outputTokens };
+  const asked = { ...body, ...longest };
+  return requestFacts({ ...question, body: asked, inputTokens, caller: null, session: null, policy: null });
 }
 
 /** Nano-USD by target. */

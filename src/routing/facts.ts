@@ -37,6 +37,8 @@ export interface Incoming {
   readonly endpoint: string;
   readonly body: Record<string, unknown>;
   readonly bodyBytes: number;
+  /** When that is known without reading the body. */
+  readonly inputTokens?: number | null;
   readonly caller: string | null;
   readonly session: string | null;
   /** The header `x-gateway-policy`. */
@@ -69,6 +71,7 @@ class Facts implements RequestFacts {
   readonly answers: number;
   /** Until it was read: a long one must not be held while a provider is waited for. */
   private body: Record<string, unknown> | null;
+  private readonly knownTokens: number | null;
   private content: Digest | null = null;
   private judged: Complexity | null = null;
 
@@ -87,11 +90,12 @@ class Facts implements RequestFacts {
     const each = count(body.n) ?? 1;
     this.choices = asked * Math.max(each, count(body.best_of) ?? 1);
     this.answers = Math.min(MAX_ANSWERS, asked * each);
+    this.knownTokens = incoming.inputTokens ?? null;
     this.body = body;
   }
 
   get inputTokens(): number {
-    return this.read().inputTokens;
+    return this.knownTokens ?? this.read().inputTokens;
   }
 
   get lastUserText(): string {
