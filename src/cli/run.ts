@@ -1,6 +1,6 @@
 import { ConfigError } from '../config.js';
 import { packageVersion } from '../version.js';
-import { parseCommand } from './arguments.js';
+import { type Overrides, parseCommand } from './arguments.js';
 import { helpText } from './commands.js';
 import { CommandError } from './failure.js';
 
@@ -23,13 +23,18 @@ async function dispatch(argv: readonly string[]): Promise<void> {
   else if (command.name === 'check') await (await import('./check.js')).check(command.file);
   else if (command.name === 'keys') await (await import('./keys.js')).keys(command);
   else if (command.name === 'cost') await (await import('./cost.js')).cost(command);
-  // Loaded only now: a server and a database take half a second that the rest need not wait for.
-  else if (command.name === 'serve')
-    await (await import('./serve.js')).serve(command.file, command.overrides);
+  // Loaded only now: a server and a database take time that the rest need not wait for.
+  else if (command.name === 'serve') await serve(command.file, command.overrides);
   else if (command.name === 'stats') await (await import('./stats.js')).stats(command.file, command.values);
   else if (command.name === 'tail') await (await import('./tail.js')).tail(command.file, command.values);
   else if (command.name === 'prune') await (await import('./prune.js')).prune(command.file, command.values);
   else await (await import('./export.js')).exportExchanges(command.file, command.values);
+}
+
+/** The ledger's thread starts on another core while this one loads the rest. */
+async function serve(file: string | null, overrides: Overrides): Promise<void> {
+  if (overrides.db !== 'off') (await import('../db/threads.js')).warmThread('write');
+  await (await import('./serve.js')).serve(file, overrides);
 }
 
 /** Says what went wrong and returns the exit code. An error that nobody expected is a defect: it keeps its stack. */

@@ -10,8 +10,6 @@ const globalDispatcher = () => Reflect.get(globalThis, Symbol.for('undici.global
 // A host that has not used fetch yet.
 const untouched = globalDispatcher() === undefined;
 const { default: gateway } = await import('../../src/index.js');
-const { Agent } = await import('undici');
-const foreign = globalDispatcher() instanceof Agent;
 
 const app = Fastify();
 app.register(gateway, {
@@ -31,4 +29,8 @@ const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
 let text = '';
 for await (const piece of response) text += piece;
 await app.close();
+const dispatcher = globalDispatcher();
+// Only now, because undici as a whole installs an agent of its own where there is none.
+const { Agent } = await import('undici');
+const foreign = dispatcher instanceof Agent;
 process.stdout.write(`${JSON.stringify({ untouched, foreign, status: response.statusCode, text })}\n`);
