@@ -1,7 +1,7 @@
 import { ConfigError } from '../config.js';
 import { packageVersion } from '../version.js';
 import { isWorker } from '../workers/role.js';
-import { type Command, parseCommand } from './arguments.js';
+import { type Command, type Overrides, parseCommand } from './arguments.js';
 import { helpText } from './commands.js';
 import { CommandError } from './failure.js';
 
@@ -26,7 +26,7 @@ async function dispatch(argv: readonly string[]): Promise<void> {
   else if (command.name === 'check') await (await import('./check.js')).check(command.file);
   else if (command.name === 'keys') await (await import('./keys.js')).keys(command);
   else if (command.name === 'cost') await (await import('./cost.js')).cost(command);
-  // Loaded only now: a server and a database take half a second that the rest need not wait for.
+  // Loaded only now: a server and a database take time that the rest need not wait for.
   else if (command.name === 'serve') await startServing(command);
   else if (command.name === 'stats') await (await import('./stats.js')).stats(command.file, command.values);
   else if (command.name === 'tail') await (await import('./tail.js')).tail(command.file, command.values);
@@ -41,7 +41,13 @@ async function startServing({
 }: Extract<Command, { name: 'serve' }>): Promise<void> {
   if (isWorker()) await (await import('./serve-worker.js')).serveAsWorker();
   else if (workers > 1) await (await import('./serve-many.js')).serveMany(file, overrides, workers);
-  else await (await import('./serve.js')).serve(file, overrides);
+  else await serve(file, overrides);
+}
+
+/** The ledger's thread starts on another core while this one loads the rest. */
+async function serve(file: string | null, overrides: Overrides): Promise<void> {
+  if (overrides.db !== 'off') (await import('../db/threads.js')).warmThread('write');
+  await (await import('./serve.js')).serve(file, overrides);
 }
 
 /** Says what went wrong and returns the exit code. An error that nobody expected is a defect: it keeps its stack. */

@@ -32,4 +32,8 @@ const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
 let text = '';
 for await (const piece of response) text += piece;
 await app.close();
+const dispatcher = globalDispatcher();
+// Only now, because undici as a whole installs an agent of its own where there is none.
+const { Agent } = await import('undici');
+const foreign = dispatcher instanceof Agent;
 process.stdout.write(`${JSON.stringify({ untouched, foreign, status: response.statusCode, text })}\n`);
