@@ -1,4 +1,4 @@
-import { advance, type Pairs, pairsOf, pushVarint } from './varints.js';
+import { advance, MAX_VARINT, type Pairs, pairsOf, writeVarint } from './varints.js';
 
 /** Neighbouring buckets grow by 2 %, so a bucket's middle is within 1 % of every value in it. */
 const GROWTH = 1.02;
@@ -24,6 +24,9 @@ export interface Histogram {
 const MIDDLES = Float64Array.from({ length: BUCKETS }, (_, bucket) =>
   bucket === 0 ? 0 : Math.round(GROWTH ** (bucket - 0.5)),
 );
+
+/** Room for any histogram while it is encoded. */
+const scratch = new Uint8Array(BUCKETS * 2 * MAX_VARINT);
 
 const NOTHING = new Float64Array(0);
 const EMPTY = new Uint8Array(0);
@@ -63,8 +66,10 @@ export function mergeHistogram(histogram: Histogram, other: Histogram): void {
     return;
   }
   open(histogram);
-  for (const [position, times] of other.counts.entries()) {
-    if (times > 0) put(histogram, other.first + position, times);
+  const { first, counts } = other;
+  for (let position = 0; position < counts.length; position += 1) {
+    const times = counts[position] ?? 0;
+    if (times > 0) put(histogram, first + position, times);
   }
 }
 
@@ -109,16 +114,16 @@ export function findPercentiles(
 /** Pairs of the distance from the bucket before and the count: equal histograms have equal bytes. */
 export function encodeHistogram({ encoded, first, counts }: Histogram): Uint8Array {
   if (encoded !== null) return encoded;
-  const bytes: number[] = [];
+  let end = 0;
   let previous = 0;
   for (let position = 0; position < counts.length; position += 1) {
     const times = counts[position] ?? 0;
     if (times === 0) continue;
-    pushVarint(bytes, first + position - previous);
-    pushVarint(bytes, times);
+    end = writeVarint(scratch, end, first + position - previous);
+    end = writeVarint(scratch, end, times);
     previous = first + position;
   }
-  return Uint8Array.from(bytes);
+  return scratch.slice(0, end);
 }
 
 function open(histogram: Histogram): void {

@@ -13,10 +13,11 @@ const IS_LITTLE_ENDIAN = endianness() === 'LE';
  */
 export function packFigures({ figures, total, firstContent }: StoredCell): Buffer {
   const histograms = HEADER + figures.length * FLOAT;
-  const packed = Buffer.alloc(histograms + total.length + firstContent.length);
+  const packed = Buffer.allocUnsafe(histograms + total.length + firstContent.length);
   packed.writeUInt16LE(figures.length, 0);
   packed.writeUInt16LE(total.length, 2);
-  for (const [position, value] of figures.entries()) packed.writeDoubleLE(value, HEADER + position * FLOAT);
+  packed.writeUInt32LE(0, 4);
+  writeFigures(packed, figures);
   packed.set(total, histograms);
   packed.set(firstContent, histograms + total.length);
   return packed;
@@ -33,6 +34,14 @@ export function unpackFigures(packed: Buffer): Pick<StoredCell, 'figures' | 'tot
     total: new Uint8Array(buffer, start, middle - start),
     firstContent: new Uint8Array(buffer, middle, byteOffset + byteLength - middle),
   };
+}
+
+function writeFigures(packed: Buffer, figures: Figures): void {
+  if (IS_LITTLE_ENDIAN) {
+    packed.set(new Uint8Array(figures.buffer, figures.byteOffset, figures.byteLength), HEADER);
+    return;
+  }
+  for (const [position, value] of figures.entries()) packed.writeDoubleLE(value, HEADER + position * FLOAT);
 }
 
 function readFigures(packed: Buffer, count: number): Figures {

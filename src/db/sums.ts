@@ -65,8 +65,9 @@ export function clearFigures(figures: Figures): void {
 export function addFigures(to: Figures, from: Figures): void {
   for (let position = 0; position < FIGURES.length; position += 1) {
     const value = from[position] ?? Number.NaN;
+    if (Number.isNaN(value)) continue;
     const before = to[position] ?? Number.NaN;
-    if (!Number.isNaN(value)) to[position] = Number.isNaN(before) ? value : before + value;
+    to[position] = Number.isNaN(before) ? value : before + value;
   }
 }
 

@@ -31,12 +31,17 @@ function read(pairs: Pairs): number {
   return value;
 }
 
-/** Appends a whole number that is not negative. */
-export function pushVarint(bytes: number[], value: number): void {
+/** The most bytes that a number takes which can be counted exactly. */
+export const MAX_VARINT = 8;
+
+/** Writes a whole number that is not negative to a place; returns where it ends. */
+export function writeVarint(bytes: Uint8Array, place: number, value: number): number {
+  let end = place;
   let rest = value;
   while (rest >= 0x80) {
-    bytes.push((rest % 128) | 0x80);
+    bytes[end++] = (rest % 128) | 0x80;
     rest = Math.floor(rest / 128);
   }
-  bytes.push(rest);
+  bytes[end++] = rest;
+  return end;
 }
