@@ -10,9 +10,6 @@ const globalDispatcher = () => Reflect.get(globalThis, Symbol.for('undici.global
 // A host that has not used fetch yet.
 const untouched = globalDispatcher() === undefined;
 const { default: gateway } = await import('../../src/index.js');
-const behind = globalDispatcher();
-const { Agent } = await import('undici');
-const foreign = behind instanceof Agent;
 
 const app = Fastify();
 app.register(gateway, {
