@@ -32,7 +32,8 @@ export interface FramerOptions {
 }
 
 export interface Framer {
-  write(chunk: Buffer): void;
+  /** With `from` only what follows: between two blocks those before may have been passed by. */
+  write(chunk: Buffer, from?: number): void;
   /**
    * The stream is over. Unlike a browser's EventSource, which drops an event that no blank line ends, this
    * reports it: providers do cut the last line ending short, and the client has received those bytes.
@@ -62,15 +63,13 @@ export function createFramer(options: FramerOptions): Framer {
   let afterCr = false;
   let atStart = true;
 
-  function write(chunk: Buffer): void {
+  function write(chunk: Buffer, from = 0): void {
     const length = chunk.length;
     if (length === 0) return;
     // The second half of a CRLF that was split between two chunks ends no further line.
-    let cursor = afterCr && chunk[0] === LF ? 1 : 0;
-    if (isBetween()) cursor = next(chunk, cursor);
+    let cursor = afterCr && chunk[from] === LF ? from + 1 : from;
     let blockStart = pending.length > 0 || ends !== null ? 0 : cursor;
     afterCr = false;
-    if (cursor === length) return;
     // Each position is searched again only once it was passed; searching both at every line is quadratic.
     let lf = find(chunk, LF, cursor);
     let cr = find(chunk, CR, cursor);

@@ -1,23 +1,22 @@
 /** Bytes that are looked for at one place. */
 export interface Literal {
   readonly length: number;
-  /** Eight bytes each; the last one overlaps the one before. Empty when there are fewer than eight. */
-  readonly words: Float64Array;
-  readonly bytes: Uint8Array;
+  /** Eight bytes each; the last one overlaps the one before. Single bytes when there are fewer than eight. */
+  readonly words: readonly number[];
 }
 
 const WORD = 8;
 
-export function literalOf(source: Uint8Array): Literal {
-  // A copy, which holds on to nothing but itself.
-  const bytes = Uint8Array.from(source);
-  const { length } = bytes;
-  const view = new DataView(bytes.buffer);
-  const words = new Float64Array(length < WORD ? 0 : Math.ceil(length / WORD));
-  for (let index = 0; index < words.length; index++) {
-    words[index] = view.getFloat64(Math.min(index * WORD, length - WORD), true);
+/** The bytes of a view from `from` to `to`, which need not stay. */
+export function literalOf(view: DataView, from: number, to: number): Literal {
+  const length = to - from;
+  const words: number[] = [];
+  if (length < WORD) {
+    for (let at = from; at < to; at++) words.push(view.getUint8(at));
+  } else {
+    for (let at = from; at < to; at += WORD) words.push(view.getFloat64(Math.min(at, to - WORD), true));
   }
-  return { length, words, bytes };
+  return { length, words };
 }
 
 /**
@@ -26,11 +25,11 @@ export function literalOf(source: Uint8Array): Literal {
  * Eight bytes at a time, as numbers: 35 ns for 250 bytes, where a byte at a time takes 110 and `Buffer.compare` 60.
  * Bytes that make no number equal nothing, not even themselves; there are none in UTF-8, and neither is minus zero.
  */
-export function isLiteralAt({ length, words, bytes }: Literal, view: DataView, at: number): boolean {
+export function isLiteralAt({ length, words }: Literal, view: DataView, at: number): boolean {
   if (at + length > view.byteLength) return false;
   if (length < WORD) {
     for (let index = 0; index < length; index++) {
-      if (view.getUint8(at + index) !== bytes[index]) return false;
+      if (view.getUint8(at + index) !== words[index]) return false;
     }
     return true;
   }

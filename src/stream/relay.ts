@@ -10,6 +10,8 @@ import type { Tap } from './tap.js';
 const MAX_HELD_BYTES = 1024 * 1024;
 /** How long an upstream may keep its connection open after the terminator before it is closed. */
 const LINGER_MS = 1_000;
+/** Reads that follow one another faster than this are likely to be of one burst. */
+const BURST_MS = 1;
 const MALFORMED = 'The upstream sent an event that is not JSON.';
 
 /** How a relay ended after its commit point. */
@@ -30,8 +32,8 @@ export interface EarlyEnd {
 export interface RelayOptions {
   tap: Tap;
   timers: Timers;
-  /** Called for what was read of the upstream at once, with the bytes as it sent them. */
-  onRead(chunks: readonly Buffer[]): void;
+  /** Called for what was read of the upstream at once, with the bytes as it sent them; `at` is of `performance.now()`. */
+  onRead(chunks: readonly Buffer[], at: number): void;
   /** Called once, when the first content was read. */
   onContent(): void;
   /** Called for every write towards the client. */
@@ -79,6 +81,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   const { tap, timers } = options;
   let state: 'holding' | 'flowing' | 'draining' | 'over' = 'holding';
   let reads: Buffer[] = [];
+  let readAt = 0;
   let held: Buffer[] = [];
   let heldBytes = 0;
   let ending = false;
@@ -116,10 +119,11 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   body.on('close', () => breakOff('upstream_reset', 'The upstream closed the connection.'));
 
   function onData(chunk: Buffer): void {
-    if (state === 'over') return;
-    // Of a burst every event may be a read of its own; they are written together.
-    if (reads.push(chunk) > 1) return;
-    if (state === 'flowing') process.nextTick(flush);
+    if (state === 'over' || reads.push(chunk) > 1) return;
+    const before = readAt;
+    readAt = performance.now();
+    // Of a burst every event may be a read of its own: those that come in the same turn are written together.
+    if (state === 'flowing' && readAt - before < BURST_MS) process.nextTick(flush);
     else flush();
   }
 
@@ -128,7 +132,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     if (reads.length === 0 || state === 'over') return;
     const chunks = reads;
     reads = [];
-    options.onRead(chunks);
+    options.onRead(chunks, readAt);
     timers.activity();
     const bytes = tap.write(...chunks);
     if (state === 'draining') drain(chunks);

@@ -60,11 +60,12 @@ const VARIABLE =
 export function shapeOf(block: Buffer, excess: Ranges): Shape | null {
   if (block.length > MAX_BYTES || block[block.length - 1] !== LF || excess.length > 2) return null;
   const [start = -1, end = -1] = excess;
+  const view = new DataView(block.buffer, block.byteOffset, block.length);
   const parts: Part[] = [];
   let from = 0;
   const add = (to: number, value: Value) => {
     const excessAt = start >= from && end <= to ? start - from : -1;
-    parts.push({ literal: literalOf(block.subarray(from, to)), value, excessAt });
+    parts.push({ literal: literalOf(view, from, to), value, excessAt });
   };
   for (const { 0: member, 1: text, 2: padding, 3: number, index } of block
     .toString('latin1')

@@ -36,6 +36,7 @@ export interface Tap {
 const MAX_EVENT_BYTES = 1_048_576;
 /** An unfinished event up to this size is looked at again from its beginning when more of it comes. */
 const MAX_AGAIN_BYTES = 4096;
+const LF = 10;
 const NOTHING = Buffer.alloc(0);
 
 /**
@@ -60,6 +61,8 @@ export function createTap(options: TapOptions): Tap {
   let usageOnly = false;
   let mentioned = false;
   let failed = false;
+  /** A block has ended, and the next one has not begun. */
+  let isBetween = false;
 
   const framer = createFramer({
     maxEventBytes,
@@ -82,7 +85,7 @@ export function createTap(options: TapOptions): Tap {
       mentioned = false;
     },
     passBy(bytes, from) {
-      if (observer.done || facts.error !== null || facts.malformed) return from;
+      if (isNewsOver()) return from;
       if (bytes === writing) return routine.passBy(bytes, from, facts, cutter.removed);
       // A block that came in pieces.
       const end = routine.passBy(bytes, from, facts, []);
@@ -95,24 +98,36 @@ export function createTap(options: TapOptions): Tap {
     routine.learn(block, mentioned ? nullUsages(block) : []);
   }
 
+  /** Whether nothing that follows counts. */
+  function isNewsOver(): boolean {
+    return observer.done || facts.error !== null || facts.malformed;
+  }
+
   function write(...chunks: readonly Buffer[]): Buffer {
     const chunk = contiguous(chunks);
     if (chunk.length === 0) return chunk;
+    // Most chunks are nothing but events that are known, and the rest of the machinery need not be touched.
+    const from = isBetween ? routine.passBy(chunk, 0, facts, cutter.removed) : 0;
+    if (from === chunk.length && cutter.removed.length === 0) return chunk;
     // What follows `[DONE]` is no event of this answer, and nothing is held back by then.
     if (observer.done) return chunk;
-    writing = chunk;
-    blockStart = framer.between ? 0 : -1;
     const wasSkipping = framer.skipping;
+    writing = chunk;
+    blockStart = framer.between ? from : -1;
     cutter.begin(chunk);
-    framer.write(chunk);
+    if (from > 0) cutter.boundary(from, 'all');
+    framer.write(chunk, from);
     const out = cutter.flush(isReleased());
     writing = NOTHING;
+    // A LF behind a CR would belong to what was before.
+    isBetween = framer.between && chunk[chunk.length - 1] === LF && !isNewsOver();
     return stripUsage && (wasSkipping || framer.skipping) ? withoutNullUsage(out) : out;
   }
 
   /** In one piece with the beginning of their first event, which is the shortest way to know it as a whole. */
   function contiguous(chunks: readonly Buffer[]): Buffer {
     const [first = NOTHING] = chunks;
+    if (isBetween) return chunks.length < 2 ? first : Buffer.concat(chunks);
     const again = cutter.held > 0 && cutter.held <= MAX_AGAIN_BYTES && !framer.skipping;
     if (!again) return chunks.length < 2 ? first : Buffer.concat(chunks);
     if (chunks.length === 1 && first.length === 0) return first;

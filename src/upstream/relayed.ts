@@ -47,9 +47,9 @@ export function openRelay(
     drainBytes: work.drain?.bytes ?? null,
     seal:
       exchange.seal === null ? null : () => whenAccepted().then(() => exchange.seal?.(response.status, null)),
-    onRead(chunks) {
+    onRead(chunks, at) {
       if (form === 'events' && captured !== null) for (const chunk of chunks) captured.piece(chunk);
-      const now = sinceStart(exchange);
+      const now = Math.round((at - exchange.startTick) * 1000);
       if (lastUs !== null) largestGapUs = Math.max(largestGapUs ?? 0, now - lastUs);
       lastUs = now;
     },
