@@ -5,13 +5,16 @@ const ID_BYTES = 16;
 /** For 256 ids: the system takes as long for them as for one, which is most of what an id costs on its own. */
 const random = new Uint8Array(256 * ID_BYTES);
 
+/** A clock that is set back by more was wrong before: rows are found by the time in their ids. */
+const MAX_BACK_MS = 60_000;
+
 let used = random.length;
 let lastMs = Number.NEGATIVE_INFINITY;
 let sequence = 0;
 
 /**
  * A new UUIDv7 (RFC 9562, 5.7). Ids sort in the order in which they were made, also within a millisecond, and when the
- * clock is set back.
+ * clock is set back by less than a minute.
  */
 export function createId(): string {
   if (used === random.length) {
@@ -26,7 +29,7 @@ export function createId(): string {
 
 /** Counts on from a random number below 2^31 in each millisecond, as RFC 9562, 6.2, method 1 wants it. */
 function advance(now: number, bytes: Uint8Array): void {
-  if (now > lastMs) {
+  if (now > lastMs || now < lastMs - MAX_BACK_MS) {
     lastMs = now;
     sequence = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) >>> 1;
   } else sequence++;

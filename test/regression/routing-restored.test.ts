@@ -1,3 +1,4 @@
+// own process: the clock is moved by years, which other things in the process do not take well.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

@@ -1,3 +1,4 @@
+// own process: what is loaded is of the whole process.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
