@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { Writable } from 'node:stream';
 import type { Exchange } from './exchange.js';
+import type { InFlight } from './in-flight.js';
 
 /** How often answers are looked at, as a share of the time a client may take no byte. */
 const LOOKS = 4;
@@ -21,14 +22,14 @@ export interface ClientWatch {
  * is let go when nothing left for it for `timeoutMs` milliseconds, or up to a quarter longer, although bytes were
  * waiting. Its exchange ends as `aborted`, and `response` is destroyed.
  */
-export function watchClients(live: ReadonlyMap<Exchange, ServerResponse>, timeoutMs: number): ClientWatch {
+export function watchClients(live: Pick<InFlight, 'list'>, timeoutMs: number): ClientWatch {
   const slow = new WeakMap<Exchange, Seen>();
   const timer = setInterval(look, Math.max(1, Math.ceil(timeoutMs / LOOKS)));
   timer.unref();
 
   function look(): void {
     const now = performance.now();
-    for (const [exchange, response] of live) {
+    for (const [exchange, response] of live.list()) {
       const waiting = waitingBytes(response);
       if (waiting === 0) {
         slow.delete(exchange);

@@ -27,6 +27,7 @@ const MAX_ENDPOINT = 200;
 export function openExchange(opening: Opening): Exchange {
   const ago = opening.agoMs ?? 0;
   return {
+    place: null,
     caller: null,
     cancelled: null,
     onCancel: null,

@@ -10,6 +10,7 @@ import {
   openExchange,
   sinceStart,
 } from './exchange.js';
+import { createInFlight } from './in-flight.js';
 import { createLagSampler } from './lag.js';
 import type { Capturing } from './payloads/capture.js';
 
@@ -49,7 +50,7 @@ export function createExchanges(
   clientTimeoutMs: number,
   capturing: Capturing | null = null,
 ): Exchanges {
-  const live = new Map<Exchange, ServerResponse>();
+  const live = createInFlight();
   const clients = watchClients(live, clientTimeoutMs);
   const sealed = new WeakSet<Exchange>();
   const lag = createLagSampler(() => live.size > 0);
@@ -117,7 +118,7 @@ export function createExchanges(
       if (ledger.durability === 'strict') {
         exchange.seal = (status, bytesOut) => seal(exchange, { status, bytesOut });
       }
-      live.set(exchange, response);
+      live.add(exchange, response);
       lag.wake();
       return exchange;
     },
@@ -132,9 +133,9 @@ export function createExchanges(
     async drain(timeoutMs) {
       draining = true;
       await empty(timeoutMs);
-      for (const exchange of [...live.keys()]) cancel(exchange, 'shutdown');
+      for (const [exchange] of live.list()) cancel(exchange, 'shutdown');
       await empty(LAST_WORDS_MS);
-      for (const [exchange, response] of [...live]) {
+      for (const [exchange, response] of live.list()) {
         response.destroy();
         if (!sealed.has(exchange)) cutOff(exchange);
         settleNow(exchange, { status: response.headersSent ? response.statusCode : null, bytesOut: null });

@@ -98,6 +98,8 @@ export interface Attempt {
  */
 export interface Exchange {
   // Live state, not part of the record.
+  /** Where it stands among the exchanges in flight; null when it is none of them. */
+  place: number | null;
   caller: Caller | null;
   /** Why the work must stop; null while it may go on. */
   cancelled: CancelReason | null;

@@ -31,6 +31,7 @@ const MEMBER = /"model"[ \t\r\n]*:[ \t\r\n]*"([^"\\]*)"/;
 const NEAR = 256;
 /** What no client can know is in a parsed body only where it was put. */
 const SECRET = randomBytes(16).toString('hex');
+const SECRET_KEY = `"${SECRET}"`;
 const CLOSE_OBJECT = 125;
 
 /**
@@ -86,8 +87,9 @@ function memberIn(bytes: Buffer, from: number): Found | null {
 
 /** Null when the key was not that of the body's one `model`, or when the body is not JSON: it is to tell that by itself. */
 function parseRenamed(bytes: Buffer, key: number, ascii: boolean): Record<string, unknown> | null {
-  const before = textOf(bytes, ascii, 0, key);
-  const value = tryParse(`${before}"${SECRET}"${textOf(bytes, ascii, key + KEY.length)}`);
+  const after = textOf(bytes, ascii, key + KEY.length);
+  // Not a template: optimized by V8 11.3 it becomes a string of 16-bit units, which is parsed half as fast.
+  const value = tryParse(textOf(bytes, ascii, 0, key).concat(SECRET_KEY, after));
   if (!isRecord(value) || !Object.hasOwn(value, SECRET)) return null;
   if (Object.hasOwn(value, 'model') || Object.hasOwn(value, '__proto__')) return null;
   const body: Record<string, unknown> = {};
