@@ -32,7 +32,7 @@ export async function cost(command: CostCommand): Promise<void> {
   try {
     const { model, ...question } = questionOf(command);
     const entry = router.resolve(model, null);
-    const facts = { ...incoming(question), ...sizes(command) };
+    const facts = factsOf(question, command);
     const explained = explain(router, entry, facts, Date.now());
     const exact = command.inputTokens === null ? null : exactCosts(router, entry, facts, command);
     const text = command.json
@@ -74,14 +74,19 @@ function parse(bytes: Buffer, file: string): Record<string, unknown> {
   throw new CommandError(`${file} is no JSON object`);
 }
 
-function incoming(question: Omit<Question, 'model'>): RequestFacts {
-  return requestFacts({ ...question, caller: null, session: null, policy: null });
-}
-
-function sizes({ inputTokens, outputTokens }: CostCommand) {
+/** What was said of the sizes stands in for what the body has. */
+function factsOf(
+  question: Omit<Question, 'model'>,
+  { inputTokens, outputTokens }: CostCommand,
+): RequestFacts {
+  const facts = requestFacts({ ...question, caller: null, session: null, policy: null });
+  const { lastUserText, complexity } = facts;
   return {
-    ...(inputTokens !== null && { inputTokens }),
-    ...(outputTokens !== null && { maxOutputTokens: outputTokens }),
+    ...facts,
+    lastUserText,
+    complexity,
+    inputTokens: inputTokens ?? facts.inputTokens,
+    maxOutputTokens: outputTokens ?? facts.maxOutputTokens,
   };
 }
 

@@ -44,7 +44,9 @@ export interface Incoming {
   readonly pricedOnly?: boolean;
 }
 
-/** The facts of one request. What takes time to find out is found out once, when somebody asks. */
+/**
+ * The facts of one request. What takes time to find out is found out once, when somebody asks; a copy by `...` is without it.
+ */
 export function requestFacts(incoming: Incoming): RequestFacts {
   return new Facts(incoming);
 }
