@@ -51,7 +51,9 @@ export interface Incoming {
 /** More than any provider gives; it bounds what is kept of them while a stream passes. */
 const MAX_ANSWERS = 4096;
 
-/** The facts of one request. What takes time to find out is found out once, when somebody asks. */
+/**
+ * The facts of one request. What takes time to find out is found out once, when somebody asks; a copy by `...` is without it.
+ */
 export function requestFacts(incoming: Incoming): RequestFacts {
   return new Facts(incoming);
 }
