@@ -1,9 +1,13 @@
-import { type DestinationStream, destination, type Logger, levels, pino } from 'pino';
+import { type DestinationStream, type Logger, levels, pino } from 'pino';
 import { CommandError } from './failure.js';
 
-/** The log of the command line. Throws a CommandError for an unknown LOG_LEVEL. */
+/**
+ * The log of a process that serves; from then on nothing that becomes of its output ends or holds it. Throws a
+ * CommandError for an unknown LOG_LEVEL.
+ */
 export async function createLogger(): Promise<Logger> {
   const level = logLevel();
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   return pino({ level }, await logStream());
 }
 
@@ -16,9 +20,12 @@ function logLevel(): string {
   );
 }
 
-/** JSON lines on stdout, or readable ones when somebody is watching. */
+/**
+ * JSON lines on stdout, or readable ones when somebody is watching. Through Node's own stream: pino's never gives up on
+ * a fatal message, and so holds the process for ever when nobody reads any more.
+ */
 async function logStream(): Promise<DestinationStream> {
-  if (!process.stdout.isTTY) return destination(1);
+  if (!process.stdout.isTTY) return process.stdout;
   const { default: pretty } = await import('pino-pretty');
   return pretty({ sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' });
 }

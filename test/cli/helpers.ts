@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { openSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -22,6 +22,8 @@ export interface Setup {
   config?: string;
   files?: Record<string, string>;
   env?: Record<string, string>;
+  /** A file that everything printed goes to instead. */
+  output?: string;
 }
 
 /** The real command line in a process of its own, in an empty folder. */
@@ -41,15 +43,16 @@ export function startCli(context: TestContext, args: readonly string[], setup: S
   const folder = temporaryFolder();
   const files = { ...setup.files, ...(setup.config !== undefined && { 'llm-gateway.yaml': setup.config }) };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  const output = setup.output === undefined ? 'pipe' : openSync(setup.output, 'w');
   const child = spawn(process.execPath, [...command, ...args], {
     cwd: folder,
     env: { ...cleanEnvironment, ...setup.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', output, output],
   });
-  const output = { stdout: '', stderr: '' };
+  const printed = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (text: string) => {
-      output[name] += text;
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      printed[name] += text;
     });
   }
   // 'close' and not 'exit': by then all output has been read.
@@ -60,19 +63,19 @@ export function startCli(context: TestContext, args: readonly string[], setup: S
   return {
     child,
     folder,
-    stdout: () => output.stdout,
-    stderr: () => output.stderr,
+    stdout: () => printed.stdout,
+    stderr: () => printed.stderr,
     ended,
     printed: (pattern) =>
       new Promise((found, reject) => {
         const look = () => {
-          const match = pattern.exec(output.stdout);
+          const match = pattern.exec(printed.stdout);
           if (match !== null) found(match);
         };
-        child.stdout.on('data', look);
+        child.stdout?.on('data', look);
         look();
         ended.then((code) =>
-          reject(new Error(`ended with ${code} before ${pattern}: ${JSON.stringify(output)}`)),
+          reject(new Error(`ended with ${code} before ${pattern}: ${JSON.stringify(printed)}`)),
         );
       }),
   };

@@ -6,7 +6,8 @@ import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { post } from '../helpers/gateway.js';
-import { hello, runCli, serveCli } from './helpers.js';
+import { hello, runCli, serveCli, startCli } from './helpers.js';
+import { until } from './workers-fixture.js';
 
 const WEB_KEY = 'web-secret-0123456789';
 const withKey = [
@@ -125,3 +126,49 @@ test('an unknown log level is told before anything starts', async (context) => {
     /^llm-gateway: the environment variable LOG_LEVEL must be one of trace, .*, got "loud"\n$/,
   );
 });
+
+test('serve goes on when nobody reads its output any more', async (context) => {
+  const { child, url } = await serveCli(context, { env: { LOG_LEVEL: 'trace' } });
+  assert.ok(child.stdout && child.stderr);
+  child.stdout.destroy();
+  child.stderr.destroy();
+  for (let count = 0; count < 3; count++) {
+    // Each is logged, which fails.
+    assert.equal((await fetch(`${url}/nowhere`)).status, 404);
+    assert.equal((await post(`${url}/v1/chat/completions`, hello)).status, 200);
+  }
+  child.kill('SIGTERM');
+  const [code, signal]: unknown[] = await once(child, 'exit');
+  assert.deepEqual({ code, signal }, { code: 0, signal: null });
+});
+
+test('serve starts when its reader leaves before it has said all', async (context) => {
+  const started = startCli(context, ['serve', '--port', '0'], { env: { LOG_LEVEL: 'info' } });
+  const [, url] = await started.printed(/listening at (http:[^"]+)/);
+  started.child.stdout?.destroy();
+  assert.equal((await post(`${url}/v1/chat/completions`, hello)).status, 200);
+});
+
+test('serve goes on when its log cannot be written', { skip: !existsSync('/dev/full') }, async (context) => {
+  const port = await freePort();
+  const { child } = startCli(context, ['serve', '--port', String(port)], { output: '/dev/full' });
+  const url = `http://127.0.0.1:${port}`;
+  const health = () =>
+    fetch(`${url}/health`)
+      .then(({ status }) => status)
+      .catch(() => 0);
+  await until(health, (status) => status === 200);
+  assert.equal((await post(`${url}/v1/chat/completions`, hello)).status, 200);
+  child.kill('SIGTERM');
+  const [code]: unknown[] = await once(child, 'exit');
+  assert.equal(code, 0);
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(address !== null && typeof address === 'object');
+  await new Promise((closed) => server.close(closed));
+  return address.port;
+}
