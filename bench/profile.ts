@@ -3,6 +3,8 @@
  * without what they call. With the profiler on everything takes longer; the shares are what counts.
  *
  *     npm run build && node --import tsx bench/profile.ts [--lane json-1k] [--subject gateway] [--seconds 5] [--top 25]
+ *
+ * With `--keep <folder>` the profiles stay there, for a browser's developer tools.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,6 +29,7 @@ const { values } = parseArgs({
     subject: { type: 'string', default: 'gateway' },
     seconds: { type: 'string', default: '5' },
     top: { type: 'string', default: '25' },
+    keep: { type: 'string' },
   },
 });
 const WARM_UP_MS = 3000;
@@ -45,7 +48,7 @@ async function profile(
   { script, bytes, route, units, unit }: Load,
   subjectName: (typeof subjects)[number],
 ): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'llm-gateway-profile-'));
+  const folder = values.keep ?? mkdtempSync(join(tmpdir(), 'llm-gateway-profile-'));
   const nodeOptions = ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-interval=${INTERVAL_US}`];
   console.log(machine());
   const prefix = divideCores();
@@ -83,7 +86,7 @@ async function profile(
   for (const costs of readProfiles(folder, before.at, after.at)) {
     console.log(costLines(costs, done, unit, top).join('\n'));
   }
-  rmSync(folder, { recursive: true, force: true });
+  if (values.keep === undefined) rmSync(folder, { recursive: true, force: true });
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

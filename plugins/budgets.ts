@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import fp from 'fastify-plugin';
 import type { BudgetState, Subject } from '../src/budgets/alert.js';
 import { createBudgets } from '../src/budgets/budgets.js';
@@ -27,7 +27,7 @@ async function budgetsPlugin(app: FastifyInstance, { routes, webhook }: BudgetsO
     ledger: flushingAll(ledger, workers),
     sharing: workers.sharing('budgets'),
     logger: app.log,
-    budgetOf: ({ kind, name }) => (kind === 'key' ? keys.named(name) : routes[name])?.budget ?? null,
+    budgetOf: (kind, name) => (kind === 'key' ? keys.named(name) : routes[name])?.budget ?? null,
     subjects: () => [
       ...keys.callers().map(({ name }): Subject => ({ kind: 'key', name: name ?? '' })),
       ...Object.keys(routes).map((name): Subject => ({ kind: 'route', name })),
@@ -39,7 +39,7 @@ async function budgetsPlugin(app: FastifyInstance, { routes, webhook }: BudgetsO
     const { exchange } = request;
     const states = exchange === null ? [] : budgets.states(exchange);
     if (exchange !== null && states.length > 0) {
-      reply.headers(headersOf(exchange, states, Number(reply.getHeader('retry-after'))));
+      tell(reply, exchange, states);
     }
     done(null, payload);
   });
@@ -68,15 +68,12 @@ function flushingAll(ledger: Ledger, workers: Workers): Pick<Ledger, 'flush' | '
 }
 
 /** About the budget of which the least is left. */
-function headersOf(exchange: Exchange, states: BudgetState[], retryAfter: number): Record<string, string> {
-  const [tightest] = states.sort((one, other) => leftOf(one) - leftOf(other));
-  if (tightest === undefined) return {};
+function tell(reply: FastifyReply, exchange: Exchange, states: readonly BudgetState[]): void {
+  const tightest = states.reduce((one, other) => (leftOf(other) < leftOf(one) ? other : one));
+  reply.header('x-gateway-budget-remaining', usd(leftOf(tightest)));
   const { end } = tightest.period;
-  return {
-    'x-gateway-budget-remaining': usd(leftOf(tightest)),
-    ...(end !== null && { 'x-gateway-budget-reset': new Date(end).toISOString() }),
-    ...(isVain(exchange, retryAfter) && { 'x-should-retry': 'false' }),
-  };
+  if (end !== null) reply.header('x-gateway-budget-reset', new Date(end).toISOString());
+  if (isVain(exchange, Number(reply.getHeader('retry-after')))) reply.header('x-should-retry', 'false');
 }
 
 /** Whether to ask again within the minute is vain. OpenAI's own clients would, unless they are told. */

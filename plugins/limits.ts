@@ -31,7 +31,6 @@ interface Limited {
 async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promise<void> {
   const store = options.limitStore ?? createMemoryLimits(workersOf(app).sharing('limits'));
   const keys = app.hasDecorator('gatewayKeys') ? app.gatewayKeys : null;
-  const permits = new WeakMap<Exchange, LimitPermit>();
 
   app.addHook('onRequest', (request, reply, done) => {
     const limited = limitedBy(request);
@@ -61,8 +60,8 @@ async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promi
 
   /** What a budget refuses has taken nothing of the limits either. */
   function giveBack(exchange: Exchange): Promise<void> | null {
-    const permit = exchange.endReason === 'budget_exhausted' ? permits.get(exchange) : undefined;
-    if (permit === undefined) return null;
+    const permit = exchange.endReason === 'budget_exhausted' ? exchange.limitPermit : null;
+    if (permit === null) return null;
     return ask(
       () => permit.refuse(Date.now()),
       () => {},
@@ -78,7 +77,7 @@ async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promi
     if ('limit' in found) return refusal(found, limited, reply, 0);
     const permit = found;
     const { exchange } = limited;
-    permits.set(exchange, permit);
+    exchange.limitPermit = permit;
     let pending: Promise<void> | null = null;
 
     function settle(): void {

@@ -33,6 +33,8 @@ export function openExchange(opening: Opening): Exchange {
     onCancel: null,
     draining: null,
     reserveTokens: null,
+    limitPermit: null,
+    budgetHold: null,
     onSettled: null,
     enteredUs: Math.round(ago * 1000),
     admittedUs: 0,

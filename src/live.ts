@@ -149,6 +149,7 @@ export function createExchanges(
 function forget(exchange: Exchange): void {
   exchange.onSettled = null;
   exchange.reserveTokens = null;
+  exchange.limitPermit = null;
   exchange.capture = null;
 }
 

@@ -1,4 +1,6 @@
+import type { Held } from './budgets/held.js';
 import type { BudgetConfig, CaptureMode, LimitsConfig, Price } from './config/types.js';
+import type { LimitPermit } from './limits/store.js';
 import type { Capture } from './payloads/capture.js';
 import type { Allowed } from './routing/allowed.js';
 import type { Usage } from './stream/usage.js';
@@ -112,6 +114,10 @@ export interface Exchange {
    * 429 when they are not there. Null: nothing bounds them.
    */
   reserveTokens: ((tokens: number) => void | Promise<void>) | null;
+  /** The place and the tokens that the exchange takes of what its key may use. */
+  limitPermit: LimitPermit | null;
+  /** What is set aside for it in budgets; null when nothing is, or not yet. */
+  budgetHold: Held | 'settled' | null;
   /** What is left to do once the record is complete; null when there is nothing. */
   onSettled: ((exchange: Exchange) => void)[] | null;
   /** When the gateway first saw the request: what came before was the host's. */

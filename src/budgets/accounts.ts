@@ -3,22 +3,21 @@ import type { Ledger } from '../db/ledger.js';
 import { type Sharing, unshared } from '../workers/sharing.js';
 import type { Subject } from './alert.js';
 import { unreadable } from './error.js';
-import { periodOf } from './period.js';
+import { isWithin, type Period, periodOf } from './period.js';
 import { createTab, type Tab } from './tab.js';
 
 /** What one subject has spent in one period. */
 export interface Account {
   readonly subject: Subject;
   readonly per: BudgetConfig['per'];
-  /** When the period began, epoch milliseconds. */
-  readonly start: number;
+  readonly period: Period;
   readonly tab: Tab;
 }
 
 /** The accounts that are open. */
 export interface Accounts {
   /** The account of the period that `at`, epoch milliseconds, lies in. */
-  open(subject: Subject, per: BudgetConfig['per'], at: number): Account;
+  open(kind: Subject['kind'], name: string, per: BudgetConfig['per'], at: number): Account;
   /** Brings it up to what the records come to. Rejects when they cannot be read, or are not all written. */
   load(account: Account): Promise<void>;
   all(): Account[];
@@ -34,44 +33,57 @@ export function createAccounts(
   sharing: Sharing = unshared,
 ): Accounts {
   const accounts = new Map<string, Opened>();
+  /** Those that were asked for last, by kind and name. */
+  const latest = { key: new Map<string, Opened>(), route: new Map<string, Opened>() };
 
   /** The period before may still have exchanges under way; those before that have had their time. */
   function dropOld({ kind, name }: Subject, start: number): void {
     const earlier = [...accounts].filter(
-      ([, { subject, start: old }]) => subject.kind === kind && subject.name === name && old < start,
+      ([, { subject, period }]) => subject.kind === kind && subject.name === name && period.start < start,
     );
-    for (const [id, { tab }] of earlier.slice(0, -1)) if (tab.reserved === 0) accounts.delete(id);
+    for (const [id, account] of earlier.slice(0, -1)) {
+      if (account.tab.reserved !== 0) continue;
+      accounts.delete(id);
+      if (latest[kind].get(name) === account) latest[kind].delete(name);
+    }
   }
 
   /** What this gateway has settled before it asks is in the records when it has been written. */
   async function read(account: Opened): Promise<void> {
-    const { tab, subject, per, start } = account;
-    const { end } = periodOf(per, start);
+    const { tab, subject, period } = account;
     tab.refresh();
     const ownBefore = tab.own;
     await ledger.flush();
     if (ledger.health().status !== 'ok') throw unreadable();
-    const [sum = 0] = await ledger.run('spent', [{ ...subject, since: start, until: end }]);
+    const [sum = 0] = await ledger.run('spent', [{ ...subject, since: period.start, until: period.end }]);
     tab.rebase(sum, ownBefore);
   }
 
-  function find({ kind, name }: Subject, per: BudgetConfig['per'], start: number) {
-    const id = `${kind} ${per} ${start} ${name}`;
-    return { id, known: accounts.get(id) };
+  function idOf({ kind, name }: Subject, per: BudgetConfig['per'], { start }: Period): string {
+    return `${kind} ${per} ${start} ${name}`;
+  }
+
+  function find(subject: Subject, per: BudgetConfig['per'], at: number): Opened {
+    const period = periodOf(per, at);
+    const id = idOf(subject, per, period);
+    const known = accounts.get(id);
+    if (known !== undefined) return known;
+    dropOld(subject, period.start);
+    const opened = { subject, per, period, tab: createTab(id, sharing), loading: null };
+    accounts.set(id, opened);
+    return opened;
   }
 
   return {
-    open(subject, per, at) {
-      const { start } = periodOf(per, at);
-      const { id, known } = find(subject, per, start);
-      if (known !== undefined) return known;
-      dropOld(subject, start);
-      const opened = { subject, per, start, tab: createTab(id, sharing), loading: null };
-      accounts.set(id, opened);
-      return opened;
+    open(kind, name, per, at) {
+      const last = latest[kind].get(name);
+      if (last?.per === per && isWithin(last.period, at)) return last;
+      const found = find({ kind, name }, per, at);
+      latest[kind].set(name, found);
+      return found;
     },
-    load(account) {
-      const { known } = find(account.subject, account.per, account.start);
+    load({ subject, per, period }) {
+      const known = accounts.get(idOf(subject, per, period));
       if (known === undefined) return Promise.resolve();
       known.loading ??= read(known).finally(() => {
         known.loading = null;

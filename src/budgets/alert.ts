@@ -53,8 +53,10 @@ export function createAlarm(onAlert: (alert: Alert) => void): Alarm {
 
 /** How many of the thresholds a state has reached. */
 function levelOf({ spent, budget }: BudgetState): number {
-  if (budget.nano === 0) return 0;
-  return THRESHOLDS.filter((percent) => spent * 100 >= budget.nano * percent).length;
+  let level = 0;
+  if (budget.nano === 0) return level;
+  for (const percent of THRESHOLDS) if (spent * 100 >= budget.nano * percent) level++;
+  return level;
 }
 
 /** The same budget, period and threshold make the same id, whoever makes it. */

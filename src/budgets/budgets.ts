@@ -7,9 +7,8 @@ import { type Sharing, unshared } from '../workers/sharing.js';
 import { type Account, createAccounts } from './accounts.js';
 import { type BudgetState, createAlarm, type Subject } from './alert.js';
 import { exceeded, isUsedUp, unreadable } from './error.js';
-import { periodOf } from './period.js';
+import type { Held, Reservation } from './held.js';
 import { chargeOf, freeOfCharge, type Quote } from './quote.js';
-import type { Hold } from './tab.js';
 
 /** What keys and routes may spend, and have spent. */
 export interface Budgets {
@@ -35,7 +34,7 @@ export interface Budgets {
 
 export interface BudgetsOptions {
   /** The budget of a key or a route as it is now; null for none. */
-  budgetOf(subject: Subject): BudgetConfig | null;
+  budgetOf(kind: Subject['kind'], name: string): BudgetConfig | null;
   /** All that may have one. */
   subjects(): Subject[];
   readonly ledger: Pick<Ledger, 'flush' | 'health' | 'run'>;
@@ -50,17 +49,11 @@ export interface BudgetsOptions {
 
 /** One budget that an exchange is charged to. */
 interface Claim {
-  readonly subject: Subject;
   readonly budget: BudgetConfig;
   readonly account: Account;
 }
 
-interface Held {
-  readonly quote: Quote;
-  readonly holds: ReadonlyMap<Account, Hold>;
-}
-
-const nothingHeld: Held = { quote: freeOfCharge, holds: new Map() };
+const nothingHeld: Held = { quote: freeOfCharge, reservations: [] };
 
 /**
  * Accounts in memory over the records of the ledger: what was spent is the sum of the records when the process starts,
@@ -71,33 +64,31 @@ export function createBudgets(options: BudgetsOptions): Budgets {
   const bootedAt = now();
   const accounts = createAccounts(ledger, sharing);
   const alarm = createAlarm(options.onAlert);
-  const held = new WeakMap<Exchange, Held>();
-  const over = new WeakSet<Exchange>();
   let reloading: Promise<void> | null = null;
   let next: Promise<void> | null = null;
 
   /** Costs next to nothing, which is what an exchange without a budget is to cost. */
   function isFree({ key, route }: Exchange): boolean {
-    if (key !== null && budgetOf({ kind: 'key', name: key }) !== null) return false;
-    return route === null || budgetOf({ kind: 'route', name: route }) === null;
+    if (key !== null && budgetOf('key', key) !== null) return false;
+    return route === null || budgetOf('route', route) === null;
   }
 
   function claimsOf({ key, route, startedAt }: Exchange): Claim[] {
-    const subjects: Subject[] = [];
-    if (key !== null) subjects.push({ kind: 'key', name: key });
-    if (route !== null) subjects.push({ kind: 'route', name: route });
-    return subjects.flatMap((subject) => claimOf(subject, startedAt));
+    const claims: Claim[] = [];
+    if (key !== null) addClaim(claims, 'key', key, startedAt);
+    if (route !== null) addClaim(claims, 'route', route, startedAt);
+    return claims;
   }
 
-  function claimOf(subject: Subject, at: number): Claim[] {
-    const budget = budgetOf(subject);
-    return budget === null ? [] : [{ subject, budget, account: accounts.open(subject, budget.per, at) }];
+  function addClaim(claims: Claim[], kind: Subject['kind'], name: string, at: number): void {
+    const budget = budgetOf(kind, name);
+    if (budget !== null) claims.push({ budget, account: accounts.open(kind, name, budget.per, at) });
   }
 
-  function stateOf({ subject, budget, account }: Claim): BudgetState {
-    account.tab.refresh();
-    const { spent, reserved } = account.tab;
-    return { ...subject, budget, period: periodOf(budget.per, account.start), spent, reserved };
+  function stateOf({ budget, account: { subject, period, tab } }: Claim): BudgetState {
+    tab.refresh();
+    const { kind, name } = subject;
+    return { kind, name, budget, period, spent: tab.spent, reserved: tab.reserved };
   }
 
   async function load(claim: Claim): Promise<void> {
@@ -118,18 +109,18 @@ export function createBudgets(options: BudgetsOptions): Budgets {
     try {
       await load(claim);
     } catch (error) {
-      complain(claim.subject, error);
+      complain(account.subject, error);
       // In a period that began under the eyes of this process it is known without the records.
-      if (budget.kind === 'hard' && account.start < bootedAt) throw unreadable();
+      if (budget.kind === 'hard' && account.period.start < bootedAt) throw unreadable();
     }
   }
 
   async function reload(): Promise<void> {
     for (const account of accounts.all()) {
-      const budget = budgetOf(account.subject);
+      const budget = budgetOf(account.subject.kind, account.subject.name);
       if (budget?.per !== account.per) continue;
       try {
-        await load({ subject: account.subject, budget, account });
+        await load({ budget, account });
       } catch (error) {
         complain(account.subject, error);
         return;
@@ -157,70 +148,74 @@ export function createBudgets(options: BudgetsOptions): Budgets {
   }
 
   /** In one breath, so that no two exchanges see the same money. */
-  function reserve(claims: readonly Claim[], amount: number): ReadonlyMap<Account, Hold> {
-    const holds = new Map<Account, Hold>();
+  function reserve(claims: readonly Claim[], amount: number): readonly Reservation[] {
+    const reservations: Reservation[] = [];
+    const giveBack = (): void => {
+      for (const { hold } of reservations) hold.settle(0);
+    };
     for (const claim of claims) {
       const { account, budget } = claim;
       const hold = account.tab.reserve(amount, budget.kind === 'hard' ? budget.nano : Infinity);
       if (hold === null) {
-        for (const taken of holds.values()) taken.settle(0);
+        giveBack();
         const state = stateOf(claim);
         if (isUsedUp(state, amount)) alarm.refused(account, state, amount);
         throw exceeded(state, amount, now());
       }
-      holds.set(account, hold);
+      reservations.push({ account, hold });
       // What other workers have set aside is not known.
       if (budget.kind === 'hard' && !sharing.isIntact) {
-        for (const taken of holds.values()) taken.settle(0);
+        giveBack();
         throw unreadable();
       }
     }
-    return holds;
+    return reservations;
+  }
+
+  /** As it will stand when the exchange has cost what is known of its cost by now. */
+  function stateAfter(claim: Claim, { costNano, budgetHold }: Exchange): BudgetState {
+    const state = stateOf(claim);
+    if (budgetHold === null || budgetHold === 'settled') return state;
+    const hold = budgetHold.reservations.find(({ account }) => account === claim.account)?.hold;
+    if (hold === undefined || hold.isSettled() || costNano === null) return state;
+    return { ...state, spent: state.spent + costNano, reserved: state.reserved - hold.amount };
   }
 
   return {
-    appliesTo(exchange) {
-      if (isFree(exchange)) return null;
-      const kinds = claimsOf(exchange).map(({ budget }) => budget.kind);
-      return kinds.includes('hard') ? 'hard' : (kinds[0] ?? null);
+    appliesTo({ key, route }) {
+      const ofKey = key === null ? null : budgetOf('key', key);
+      const ofRoute = route === null ? null : budgetOf('route', route);
+      if (ofKey?.kind === 'hard' || ofRoute?.kind === 'hard') return 'hard';
+      return (ofKey ?? ofRoute)?.kind ?? null;
     },
     async admit(exchange, quote) {
       const claims = claimsOf(exchange);
-      for (const claim of claims) await ready(claim);
+      for (const claim of claims) if (!isKnown(claim)) await ready(claim);
       // Nobody would give back what is set aside for an exchange that was over meanwhile.
-      const isOver = exchange.totalUs !== null || over.has(exchange);
+      const isOver = exchange.totalUs !== null || exchange.budgetHold === 'settled';
       if (exchange.cancelled !== null || isOver) throw cancelledError(exchange);
-      held.set(exchange, { quote, holds: reserve(claims, quote.most) });
+      exchange.budgetHold = { quote, reservations: reserve(claims, quote.most) };
     },
     settle(exchange) {
-      const own = held.get(exchange);
-      if (own === undefined && isFree(exchange)) return;
-      over.add(exchange);
-      const { quote, holds } = own ?? nothingHeld;
+      const { budgetHold } = exchange;
+      if (budgetHold === 'settled' || (budgetHold === null && isFree(exchange))) return;
+      exchange.budgetHold = 'settled';
+      const { quote, reservations } = budgetHold ?? nothingHeld;
       const cost = chargeOf(exchange, quote);
-      for (const hold of holds.values()) hold.settle(cost);
+      for (const { hold } of reservations) hold.settle(cost);
       for (const claim of claimsOf(exchange)) {
         // A budget that came while the exchange was under way.
-        if (!holds.has(claim.account)) claim.account.tab.add(cost);
+        if (!reservations.some(({ account }) => account === claim.account)) claim.account.tab.add(cost);
         alarm.look(claim.account, stateOf(claim));
       }
     },
     states(exchange) {
       if (isFree(exchange)) return [];
-      const { holds } = held.get(exchange) ?? nothingHeld;
-      return claimsOf(exchange).map((claim) => {
-        const state = stateOf(claim);
-        const hold = holds.get(claim.account);
-        if (hold === undefined || hold.isSettled || exchange.costNano === null) return state;
-        return {
-          ...state,
-          spent: state.spent + exchange.costNano,
-          reserved: state.reserved - hold.amount,
-        };
-      });
+      return claimsOf(exchange).map((claim) => stateAfter(claim, exchange));
     },
     async list() {
-      const claims = options.subjects().flatMap((subject) => claimOf(subject, now()));
+      const claims: Claim[] = [];
+      for (const { kind, name } of options.subjects()) addClaim(claims, kind, name, now());
       for (const claim of claims) if (!isKnown(claim)) await load(claim);
       return claims.map(stateOf);
     },

@@ -24,3 +24,7 @@ export function periodOf(per: BudgetConfig['per'], at: number): Period {
   const start = Math.floor((at - offset) / length) * length + offset;
   return { start, end: start + length };
 }
+
+export function isWithin({ start, end }: Period, at: number): boolean {
+  return at >= start && (end === null || at < end);
+}

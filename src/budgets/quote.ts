@@ -2,7 +2,7 @@ import type { Attempt, Exchange } from '../exchange.js';
 import { isLasting } from '../routing/choose.js';
 import type { RequestFacts } from '../routing/facts.js';
 import type { Router } from '../routing/router.js';
-import type { Entry } from '../routing/table.js';
+import type { Entry, Target } from '../routing/table.js';
 import { type WorstCase, worstCase } from '../routing/worst-case.js';
 
 /** What a request may come to cost. */
@@ -23,17 +23,29 @@ export function quote(
   facts: RequestFacts,
   now: number,
 ): Quote {
-  const plan = router.plan(entry, facts, now);
-  const later = plan.skips.filter(({ reason }) => !isLasting(reason)).map(({ target }) => target);
-  const known = new Map<string, WorstCase>();
-  let most = 0;
-  for (const target of [...plan.candidates, ...later]) {
+  const { candidates, skips } = router.plan(entry, facts, now);
+  const known: Quoted[] = [];
+  const add = (target: Target): void => {
     const worst = worstCase(target, facts, now, router.learned.amounts.input(target.id).scale);
-    if (worst === null) continue;
-    known.set(target.id, worst);
-    most = Math.max(most, worst.whole);
-  }
-  return { most, of: (provider, model) => known.get(`${provider}/${model}`) ?? null };
+    if (worst !== null) known.push({ target, worst });
+  };
+  for (const target of candidates) add(target);
+  for (const { target, reason } of skips) if (!isLasting(reason)) add(target);
+  let most = 0;
+  for (const { worst } of known) most = Math.max(most, worst.whole);
+  return {
+    most,
+    of(provider, model) {
+      for (const { target, worst } of known)
+        if (target.model === model && target.provider.name === provider) return worst;
+      return null;
+    },
+  };
+}
+
+interface Quoted {
+  readonly target: Target;
+  readonly worst: WorstCase;
 }
 
 /**

@@ -4,7 +4,7 @@ import { type Sharing, unshared } from '../workers/sharing.js';
 export interface Hold {
   /** Nano-USD. */
   readonly amount: number;
-  readonly isSettled: boolean;
+  isSettled(): boolean;
   /** Gives it back, and adds what was spent. Only the first call has an effect. */
   settle(cost: number): void;
 }
@@ -59,9 +59,7 @@ export function createTab(name = '', sharing: Sharing = unshared): Tab {
     reserved += amount;
     return {
       amount,
-      get isSettled() {
-        return !open;
-      },
+      isSettled: () => !open,
       settle(cost) {
         if (!open) return;
         open = false;

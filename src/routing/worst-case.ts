@@ -1,4 +1,5 @@
 import type { Rates } from '../config/types.js';
+
 import { priceOf } from '../prices/price-of.js';
 import { isFlat, ratesFor } from '../upstream/price.js';
 import { hasOutput } from './estimate-cost.js';
@@ -33,8 +34,8 @@ export function worstCase(target: Target, facts: RequestFacts, now: number, scal
   const rates = ratesFor(price, input * TIER_MARGIN);
   if (isFlat(price)) return { whole: fee, question: fee };
   if (rates.input === null || (hasOutput(facts) && rates.output === null)) return null;
-  const perInput = dearest(rates, ['input', 'cachedInput', 'cacheWrite', 'audioInput']);
-  const perOutput = hasOutput(facts) ? dearest(rates, ['output', 'reasoning', 'audioOutput']) : 0;
+  const perInput = dearest(rates.input, rates.cachedInput, rates.cacheWrite, rates.audioInput);
+  const perOutput = hasOutput(facts) ? dearest(rates.output, rates.reasoning, rates.audioOutput) : 0;
   const question = nano(input * perInput) + fee;
   return { question, whole: question + nano(longestAnswer(target, facts) * facts.choices * perOutput) };
 }
@@ -47,9 +48,11 @@ function longestAnswer({ declared }: Target, { maxOutputTokens, inputTokens }: R
   return context === null ? LONGEST_ANSWER : Math.min(LONGEST_ANSWER, Math.max(0, context - inputTokens));
 }
 
-function dearest(price: Rates, kinds: readonly (keyof Rates)[]): number {
-  return Math.max(...kinds.map((kind) => price[kind] ?? 0));
+function dearest(first: Rate, second: Rate, third: Rate, fourth: Rate = null): number {
+  return Math.max(first ?? 0, second ?? 0, third ?? 0, fourth ?? 0);
 }
+
+type Rate = Rates[keyof Rates];
 
 /** From nano-USD for a million tokens, rounded up. */
 function nano(sum: number): number {

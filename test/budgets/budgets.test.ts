@@ -19,7 +19,7 @@ function setUp(budgets: Record<string, BudgetConfig>, records: { sum: number } =
   const alerts: { threshold: number }[] = [];
   const asked: SpentQuery[] = [];
   const state = { broken: false, at: NOW, alerts, asked, records };
-  const budgetOf = ({ kind, name }: Subject) => budgets[`${kind} ${name}`] ?? null;
+  const budgetOf = (kind: Subject['kind'], name: string) => budgets[`${kind} ${name}`] ?? null;
   async function run<Task extends keyof SmallTasks>(
     _task: Task,
     input: SmallTasks[Task]['input'],
