@@ -17,7 +17,7 @@ import { openLedger } from '../src/db/ledger.js';
 import { openWriter } from '../src/db/open.js';
 import { createQueue } from '../src/db/queue.js';
 import { createSchedule } from '../src/db/schedule.js';
-import { batchOf, prepareWriter } from '../src/db/writer.js';
+import { prepareWriter } from '../src/db/writer.js';
 import { beginAttempt, type Exchange, openExchange } from '../src/exchange.js';
 
 const [rate = 2000, seconds = 4, turns = 5] = process.argv.slice(2).map(Number);
@@ -35,7 +35,7 @@ const modes: Record<string, (path: string) => Promise<Recorder>> = {
     const write = prepareWriter(client);
     const queue = createQueue(50_000);
     const flush = () => {
-      write(batchOf(queue.take(), false));
+      write({ ...queue.take(), again: false });
       queue.forget();
       if (queue.size > 0) schedule.queued(queue.size);
     };

@@ -21,7 +21,8 @@ import SQLite from 'better-sqlite3';
 import Fastify from 'fastify';
 import { Pool } from 'undici';
 import { openWriter } from '../src/db/open.js';
-import { batchOf, prepareWriter } from '../src/db/writer.js';
+import { sheetOf } from '../src/db/sheet.js';
+import { prepareWriter } from '../src/db/writer.js';
 import { beginAttempt, type Exchange, openExchange } from '../src/exchange.js';
 import gateway from '../src/index.js';
 
@@ -74,8 +75,8 @@ function fill(path: string, rows: number): void {
   const client = openWriter(path, { synchronous: 'normal', waitMs: 0 });
   const write = prepareWriter(client);
   for (let row = 0; row < rows; row += BATCH) {
-    const entries = Array.from({ length: BATCH }, (_, at) => ({ exchange: old(row + at), payloads: [] }));
-    write(batchOf(entries, false));
+    const sheet = sheetOf(Array.from({ length: BATCH }, (_, at) => old(row + at)));
+    write({ sheet, bodies: [], again: false });
   }
   client.pragma('wal_checkpoint(truncate)');
   client.close();

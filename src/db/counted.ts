@@ -46,7 +46,7 @@ const REASON = attemptColumn('reason');
 /** What is counted of the exchange that a reader stands at. */
 export function countedRows(reader: SheetReader): CountedRows {
   const attempts: CountedAttempt[] = [];
-  for (let number = 0; number < reader.attempts; number += 1)
+  for (let number = 0; number < reader.attempts(); number += 1)
     attempts.push(countedAttempt(reader.attempt(number)));
   return { exchange: countedExchange(reader.exchange), attempts };
 }

@@ -1,7 +1,7 @@
 import { createQueue, type Entry } from './queue.js';
 import { createSchedule, type Durability } from './schedule.js';
 import { createWaiters } from './waiters.js';
-import { type Batch, batchOf, buffersOf, type Written } from './writer.js';
+import { type Batch, buffersOf, type Written } from './writer.js';
 
 /** The part of a logger that the ledger uses; every Fastify and pino logger is one. */
 export interface LedgerLogger {
@@ -76,6 +76,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   let error: string | null = null;
   let overflowing = false;
   let refusing = false;
+  let willWriteDown = false;
 
   function add(entry: Entry): void {
     if (stopped) {
@@ -84,11 +85,19 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }
     const before = queue.shed.exchanges;
     queue.push(entry);
+    if (!willWriteDown) setImmediate(writeDown);
+    willWriteDown = true;
     if (queue.shed.exchanges > before && !overflowing) {
       overflowing = true;
       logger.error({ path, queued: queue.size }, 'ledger queue is full: exchanges are being dropped');
     }
     schedule.queued(queue.waiting);
+  }
+
+  /** At the end of the turn of the event loop. */
+  function writeDown(): void {
+    willWriteDown = false;
+    queue.writeDown();
   }
 
   function attempt(): Promise<void> {
@@ -106,7 +115,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   async function write(): Promise<void> {
-    const batch = batchOf(queue.take(), again);
+    const batch = { ...queue.take(), again };
     again = true;
     try {
       const result = await options.send(batch, buffersOf(batch));

@@ -4,8 +4,13 @@ import { priceText } from './prices.js';
 
 /** Writes the values of a sheet, one after the other. */
 export interface Pen {
-  readonly numbers: Float64Array;
+  /** How many values were written. */
+  readonly end: number;
   readonly texts: readonly string[];
+  /** Makes room for so many values more. */
+  reserve(count: number): void;
+  /** A copy of the values between two positions. */
+  copy(from: number, to: number): Float64Array;
   /** A text that others are likely to be equal to. */
   text(value: string | null): void;
   /** A text that no other is likely to be equal to. */
@@ -15,16 +20,25 @@ export interface Pen {
   number(value: number | null): void;
 }
 
-/** A pen for `size` values. */
+/** A pen with room for `size` values. */
 export function createPen(size: number): Pen {
-  const numbers = new Float64Array(size);
+  let numbers = new Float64Array(size);
   const texts: string[] = [];
   const places = new Map<string, number>();
   let end = 0;
 
   return {
-    numbers,
+    get end() {
+      return end;
+    },
     texts,
+    reserve(count) {
+      if (end + count <= numbers.length) return;
+      const larger = new Float64Array(Math.max(end + count, numbers.length * 2));
+      larger.set(numbers);
+      numbers = larger;
+    },
+    copy: (from, to) => numbers.slice(from, to),
     text(value) {
       let place = value === null ? Number.NaN : places.get(value);
       if (place === undefined && value !== null) {

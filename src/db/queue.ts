@@ -1,10 +1,24 @@
 import type { Exchange } from '../exchange.js';
 import type { Payload } from './payloads.js';
+import { createDraft, type Draft, type Sheet } from './sheet.js';
 
-/** What waits to be written: one exchange, and the bodies captured of it. */
+/** One exchange that is to be written, and the bodies captured of it. */
 export interface Entry {
   exchange: Exchange;
   payloads: readonly Payload[];
+}
+
+/** What is written in one transaction. */
+export interface Rows {
+  sheet: Sheet;
+  /** The bodies captured of some of its exchanges, in their order. They are copies, which can be given away. */
+  bodies: readonly Body[];
+}
+
+export interface Body {
+  /** Of which exchange: 0 for the first. */
+  row: number;
+  payload: Payload;
 }
 
 /** What was given up because the queue was too full. */
@@ -30,14 +44,19 @@ export interface Queue {
   /** Adds one, and gives up what its class allows when the queue is too full. */
   push(entry: Entry): void;
   /**
+   * Writes down what was added. To keep exchanges until they are taken would keep all that belongs to their requests
+   * for longer than young garbage lives. What was just added may still change within this turn of the event loop.
+   */
+  writeDown(): void;
+  /**
    * The oldest, as many as one transaction takes. Until `forget` the same are returned, and none of them is given up.
    */
-  take(): readonly Entry[];
+  take(): Rows;
   /** What was taken is written. */
   forget(): void;
 }
 
-/** A larger transaction would be little cheaper per row. To hand this one over takes the event loop about 0.8 ms. */
+/** A larger transaction would be little cheaper per row. */
 export const BATCH_ROWS = 1024;
 /** Bodies are copied when they are handed over. */
 const BATCH_BYTES = 1024 * 1024;
@@ -57,6 +76,9 @@ export function createQueue(limit: number, payloadBytes = PAYLOAD_BYTES): Queue 
   const successes = createLine();
   const notable = createLine();
   const shed: Shed = { exchanges: 0, successes: 0, payloads: 0 };
+  let open = createPage();
+  /** What is not written down. */
+  let fresh: Waiting[] = [];
   let taken: Waiting[] = [];
   let arrivals = 0;
   let bytes = 0;
@@ -80,7 +102,23 @@ export function createQueue(limit: number, payloadBytes = PAYLOAD_BYTES): Queue 
     const kept = payloads.length === 0 || affordable(ordinary, payloads) ? payloads : [];
     shed.payloads += payloads.length - kept.length;
     bytes += bytesOf(kept);
-    line.push({ arrival, exchange, payloads: kept });
+    const entry = { arrival, exchange, page: open, row: 0, payloads: kept };
+    line.push(entry);
+    fresh.push(entry);
+  }
+
+  function writeDown(): void {
+    for (const entry of fresh) {
+      const { exchange, payloads } = entry;
+      if (exchange === null) continue;
+      if (open.draft.length >= BATCH_ROWS || open.bytes >= BATCH_BYTES) open = createPage();
+      entry.page = open;
+      entry.row = open.draft.length;
+      entry.exchange = null;
+      open.draft.write(exchange);
+      open.bytes += bytesOf(payloads);
+    }
+    fresh = [];
   }
 
   function makeRoom(): boolean {
@@ -88,6 +126,7 @@ export function createQueue(limit: number, payloadBytes = PAYLOAD_BYTES): Queue 
     const oldest = line.shift();
     if (oldest === undefined) return false;
     bytes -= bytesOf(oldest.payloads);
+    oldest.exchange = null;
     shed.exchanges += 1;
     if (line === successes) shed.successes += 1;
     return true;
@@ -98,20 +137,31 @@ export function createQueue(limit: number, payloadBytes = PAYLOAD_BYTES): Queue 
     return size() < limit * share && bytes + bytesOf(payloads) <= payloadBytes * share;
   }
 
-  function take(): readonly Entry[] {
-    if (taken.length === 0) taken = nextBatch();
-    return taken;
+  function take(): Rows {
+    if (taken.length === 0) taken = nextPage();
+    const bodies: Body[] = [];
+    for (const [row, { payloads }] of taken.entries()) {
+      for (const payload of payloads)
+        bodies.push({ row, payload: { ...payload, body: new Uint8Array(payload.body) } });
+    }
+    const { draft } = taken[0]?.page ?? createPage();
+    return { sheet: draft.sheet(taken.map(({ row }) => row)), bodies };
   }
 
-  function nextBatch(): Waiting[] {
-    const batch: Waiting[] = [];
-    for (let weight = 0; batch.length < BATCH_ROWS && weight < BATCH_BYTES; ) {
-      const next = older(successes, notable)?.shift();
-      if (next === undefined) break;
-      batch.push(next);
-      weight += bytesOf(next.payloads);
+  /** What is left of the oldest page. Nothing is added to it any more. */
+  function nextPage(): Waiting[] {
+    writeDown();
+    const rows: Waiting[] = [];
+    const page = older(successes, notable)?.first()?.page;
+    for (;;) {
+      const line = older(successes, notable);
+      const next = line?.first();
+      if (line === null || next === undefined || next.page !== page) break;
+      rows.push(next);
+      line.shift();
     }
-    return batch;
+    if (page === open) open = createPage();
+    return rows;
   }
 
   return {
@@ -131,6 +181,7 @@ export function createQueue(limit: number, payloadBytes = PAYLOAD_BYTES): Queue 
     },
     shed,
     push,
+    writeDown,
     take,
     forget() {
       for (const { payloads } of taken) bytes -= bytesOf(payloads);
@@ -139,8 +190,24 @@ export function createQueue(limit: number, payloadBytes = PAYLOAD_BYTES): Queue 
   };
 }
 
-interface Waiting extends Entry {
+/** What one transaction writes. */
+interface Page {
+  draft: Draft;
+  /** Of the bodies that came with its exchanges. */
+  bytes: number;
+}
+
+function createPage(): Page {
+  return { draft: createDraft(), bytes: 0 };
+}
+
+interface Waiting {
   arrival: number;
+  /** Null once it is written down. */
+  exchange: Exchange | null;
+  page: Page;
+  row: number;
+  payloads: readonly Payload[];
 }
 
 type Line = ReturnType<typeof createLine>;

@@ -44,23 +44,63 @@ const EXCHANGE_WIDTH = EXCHANGE_FORM.names.length;
 const ATTEMPT_WIDTH = ATTEMPT_FORM.names.length;
 const ATTEMPTS = exchangeColumn('attempts');
 
-/** Writes down the rows of exchanges; about half a microsecond for each. */
-export function sheetOf(entries: readonly { exchange: Exchange }[]): Sheet {
-  const pen = createPen(entries.reduce((size, { exchange }) => size + sizeOf(exchange), 0));
-  for (const { exchange } of entries) {
-    writeExchange(pen, exchange);
-    for (const attempt of exchange.attempts) writeAttempt(pen, attempt);
-  }
-  return { length: entries.length, numbers: pen.numbers, texts: pen.texts };
+/** A sheet that is being written. */
+export interface Draft {
+  /** How many exchanges are in it. */
+  readonly length: number;
+  /** Writes down an exchange, which is not needed after. Takes about half a microsecond. */
+  write(exchange: Exchange): void;
+  /** What of it can be sent: the exchanges of these numbers, which ascend. */
+  sheet(rows: readonly number[]): Sheet;
 }
 
-function sizeOf({ attempts: tries }: Exchange): number {
-  return EXCHANGE_WIDTH + tries.length * ATTEMPT_WIDTH;
+const FIRST_ROWS = 16;
+
+/** A sheet with nothing in it. */
+export function createDraft(): Draft {
+  const pen = createPen(FIRST_ROWS * (EXCHANGE_WIDTH + ATTEMPT_WIDTH));
+  const starts: number[] = [];
+
+  function rowsOf(rows: readonly number[]): Float64Array {
+    const parts = rows.map((row) => pen.copy(starts[row] ?? 0, starts[row + 1] ?? pen.end));
+    const numbers = new Float64Array(parts.reduce((size, part) => size + part.length, 0));
+    let end = 0;
+    for (const part of parts) {
+      numbers.set(part, end);
+      end += part.length;
+    }
+    return numbers;
+  }
+
+  return {
+    get length() {
+      return starts.length;
+    },
+    write(exchange) {
+      const { attempts: tries } = exchange;
+      pen.reserve(EXCHANGE_WIDTH + tries.length * ATTEMPT_WIDTH);
+      starts.push(pen.end);
+      writeExchange(pen, exchange);
+      for (const attempt of tries) writeAttempt(pen, attempt);
+    },
+    sheet: (rows) => ({
+      length: rows.length,
+      numbers: rows.length === starts.length ? pen.copy(0, pen.end) : rowsOf(rows),
+      texts: pen.texts,
+    }),
+  };
+}
+
+/** The sheet of some exchanges. */
+export function sheetOf(all: readonly Exchange[]): Sheet {
+  const draft = createDraft();
+  for (const exchange of all) draft.write(exchange);
+  return draft.sheet([...all.keys()]);
 }
 
 /** The row of one exchange under the names of the schema. What only the database knows is null. */
 export function exchangeRow(exchange: Exchange): ExchangeRow {
-  const reader = readSheet(sheetOf([{ exchange: { ...exchange, attempts: [], price: null } }]));
+  const reader = readSheet(sheetOf([{ ...exchange, attempts: [], price: null }]));
   reader.next();
   const row = named(EXCHANGE_FORM, reader.exchange);
   return { ...row, streaming: exchange.streaming, attempts: exchange.attempts.length } as ExchangeRow;
@@ -78,7 +118,7 @@ export interface SheetReader {
   /** The values of the exchange, until the next is read. Its price is a text. */
   readonly exchange: Bindable[];
   /** How many attempts it has. */
-  readonly attempts: number;
+  attempts(): number;
   /** The values of one of its attempts, 0 for the first, until another is read. */
   attempt(number: number): Bindable[];
 }
@@ -100,9 +140,7 @@ export function readSheet({ length, numbers, texts }: Sheet): SheetReader {
 
   return {
     exchange,
-    get attempts() {
-      return (end - start) / ATTEMPT_WIDTH;
-    },
+    attempts: () => (end - start) / ATTEMPT_WIDTH,
     next() {
       if (read === length) return false;
       read += 1;

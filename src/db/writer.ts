@@ -3,7 +3,7 @@ import { countedRows } from './counted.js';
 import { createTally } from './deltas.js';
 import { type Payload, type PayloadRules, PLAIN_RULES, preparePayloads } from './payloads.js';
 import { preparePrices } from './prices.js';
-import type { Entry } from './queue.js';
+import type { Body, Rows } from './queue.js';
 import { prepareRollups } from './rollups.js';
 import { type Bindable, prepareValues } from './rows.js';
 import { attempts, exchanges } from './schema.js';
@@ -14,24 +14,13 @@ import {
   EXCHANGE_FORM,
   exchangeColumn,
   readSheet,
-  type Sheet,
   type SheetReader,
-  sheetOf,
 } from './sheet.js';
 
 /** Rows that are written together. */
-export interface Batch {
-  sheet: Sheet;
-  /** The bodies captured of some of its exchanges, in their order. */
-  bodies: readonly Body[];
+export interface Batch extends Rows {
   /** Sent again because nobody knows what became of it: what is stored already is passed over. */
   again: boolean;
-}
-
-interface Body {
-  /** Of which exchange: 0 for the first. */
-  row: number;
-  payload: Payload;
 }
 
 /** What became of a batch. */
@@ -41,16 +30,6 @@ export interface Written {
   /** Rows the database will never take, with the first reason. */
   refused: number;
   reason: string | null;
-}
-
-/** The form in which exchanges leave the thread that served them. Their bodies are copies, which can be given away. */
-export function batchOf(entries: readonly Entry[], again: boolean): Batch {
-  const bodies: Body[] = [];
-  for (const [row, { payloads }] of entries.entries()) {
-    for (const payload of payloads)
-      bodies.push({ row, payload: { ...payload, body: new Uint8Array(payload.body) } });
-  }
-  return { sheet: sheetOf(entries), bodies, again };
 }
 
 /** What of a batch can be given away instead of copied. */
@@ -88,7 +67,7 @@ export function prepareWriter(
     if (typeof price === 'string') exchange[PRICE] = prices.seqOf(price);
     const seq = insertExchange(exchange);
     try {
-      for (let number = 0; number < reader.attempts; number += 1) {
+      for (let number = 0; number < reader.attempts(); number += 1) {
         const attempt = reader.attempt(number);
         attempt[EXCHANGE_SEQ] = seq;
         insertAttempt(attempt);

@@ -4,7 +4,8 @@ import { chmodSync, chownSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openWriter } from '../../src/db/open.js';
-import { batchOf, prepareWriter } from '../../src/db/writer.js';
+import { sheetOf } from '../../src/db/sheet.js';
+import { prepareWriter } from '../../src/db/writer.js';
 import { query, settled, temporaryPath } from '../unit/ledger-fixture.js';
 import { ask, type Child, kill, startChild } from './child.js';
 
@@ -81,11 +82,11 @@ test('a batch that does not fit is not written in part, and fits when there is r
   const client = openWriter(temporaryPath(), { synchronous: 'normal', waitMs: 0 });
   t.after(() => client.close());
   const write = prepareWriter(client);
-  const entries = Array.from({ length: 500 }, () => ({ exchange: settled(), payloads: [] }));
+  const rows = { sheet: sheetOf(Array.from({ length: 500 }, () => settled())), bodies: [] };
   client.pragma(`max_page_count = ${Number(client.pragma('page_count', { simple: true })) + 2}`);
-  assert.throws(() => write(batchOf(entries, false)), { code: 'SQLITE_FULL' });
+  assert.throws(() => write({ ...rows, again: false }), { code: 'SQLITE_FULL' });
   assert.deepEqual(client.prepare('select count(*) as n from exchanges').get(), { n: 0 });
   client.pragma('max_page_count = 100000');
-  assert.equal(write(batchOf(entries, true)).written, 500);
+  assert.equal(write({ ...rows, again: true }).written, 500);
   assert.deepEqual(client.prepare('select sum(exchanges) as n from rollups').get(), { n: 500 });
 });

@@ -34,10 +34,10 @@ export function oldDatabase({
   client.pragma('journal_mode = wal');
   const migrationsFolder = earlierMigrations(migrations);
   migrate(drizzle(client), { migrationsFolder, migrationsTable: 'gateway_migrations' });
-  const reader = readSheet(sheetOf(settledThen.map((exchange) => ({ exchange }))));
+  const reader = readSheet(sheetOf(settledThen));
   while (reader.next()) {
     const exchangeSeq = insert(client, exchanges, named(EXCHANGE_FORM, reader.exchange));
-    for (let number = 0; number < reader.attempts; number += 1) {
+    for (let number = 0; number < reader.attempts(); number += 1) {
       insert(client, attempts, { ...named(ATTEMPT_FORM, reader.attempt(number)), exchangeSeq });
     }
   }

@@ -3,10 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Payload } from '../../src/db/payloads.js';
 import { BATCH_ROWS, createQueue, type Queue } from '../../src/db/queue.js';
+import { EXCHANGE_FORM, readSheet } from '../../src/db/sheet.js';
 import type { Exchange } from '../../src/exchange.js';
-import { settled } from '../unit/ledger-fixture.js';
+import { attempt, settled } from '../unit/ledger-fixture.js';
 
-const failure = () => settled({ outcome: 'failed', endReason: 'upstream_error' });
+const failure = () =>
+  settled({ outcome: 'failed', endReason: 'upstream_error', attempts: [attempt(), attempt({ number: 2 })] });
 const body = (length: number): Payload[] => [{ kind: 'request', body: new Uint8Array(length) }];
 
 function fill(
@@ -20,16 +22,32 @@ function fill(
   return made;
 }
 
+/** What would be written together: ids, and how many bodies each has. */
+function taken(queue: Queue): { id: unknown; bodies: number }[] {
+  const { sheet, bodies } = queue.take();
+  const reader = readSheet(sheet);
+  const rows = [];
+  for (let row = 0; reader.next(); row += 1) {
+    const own = bodies.filter((body) => body.row === row);
+    const ending = reader.exchange[EXCHANGE_FORM.names.indexOf('outcome')];
+    assert.equal(reader.attempts(), ending === 'failed' ? 2 : 0);
+    rows.push({ id: reader.exchange[0], bodies: own.length });
+  }
+  return rows;
+}
+
 /** Everything that is left, in the order in which it would be written. */
 function drained(queue: Queue) {
-  const entries = [];
+  const rows = [];
   for (;;) {
-    const batch = queue.take();
-    if (batch.length === 0) return entries;
-    entries.push(...batch);
+    const batch = taken(queue);
+    if (batch.length === 0) return rows;
+    rows.push(...batch);
     queue.forget();
   }
 }
+
+const idsOf = (rows: readonly { id: unknown }[]) => rows.map(({ id }) => id);
 
 test('from 70 % on the bodies of successes are given up, those of failures are not', () => {
   const queue = createQueue(10);
@@ -39,7 +57,7 @@ test('from 70 % on the bodies of successes are given up, those of failures are n
   fill(queue, 1, failure, body(3));
   assert.deepEqual(queue.shed, { exchanges: 0, successes: 0, payloads: 1 });
   assert.deepEqual(
-    drained(queue).map(({ payloads }) => payloads.length),
+    drained(queue).map(({ bodies }) => bodies),
     [1, 1, 1, 1, 1, 1, 1, 0, 1],
   );
 });
@@ -51,10 +69,7 @@ test('from 95 % on successes are given up whole, failures are not', () => {
   assert.deepEqual(queue.shed, { exchanges: 1, successes: 1, payloads: 0 });
   kept.push(...fill(queue, 1, failure));
   assert.equal(queue.shed.exchanges, 1);
-  assert.deepEqual(
-    drained(queue).map(({ exchange }) => exchange),
-    kept,
-  );
+  assert.deepEqual(idsOf(drained(queue)), idsOf(kept));
 });
 
 test('a failure that finds the queue full takes the place of the oldest success', () => {
@@ -62,20 +77,14 @@ test('a failure that finds the queue full takes the place of the oldest success'
   const [, ...rest] = fill(queue, 4);
   const failures = fill(queue, 1, failure);
   assert.deepEqual(queue.shed, { exchanges: 1, successes: 1, payloads: 0 });
-  assert.deepEqual(
-    drained(queue).map(({ exchange }) => exchange),
-    [...rest, ...failures],
-  );
+  assert.deepEqual(idsOf(drained(queue)), idsOf([...rest, ...failures]));
 });
 
 test('a queue full of failures takes the newest for the oldest', () => {
   const queue = createQueue(2);
   const failures = fill(queue, 3, failure);
   assert.deepEqual(queue.shed, { exchanges: 1, successes: 0, payloads: 0 });
-  assert.deepEqual(
-    drained(queue).map(({ exchange }) => exchange),
-    failures.slice(1),
-  );
+  assert.deepEqual(idsOf(drained(queue)), idsOf(failures.slice(1)));
 });
 
 test('bodies are bounded in bytes, those of failures too', () => {
@@ -90,16 +99,24 @@ test('bodies are bounded in bytes, those of failures too', () => {
   assert.equal(queue.shed.payloads, 2);
 });
 
+test('what becomes of an exchange is written until it is written down, and nothing after', () => {
+  const queue = createQueue(4);
+  const [exchange] = fill(queue, 1, failure);
+  assert.ok(exchange);
+  exchange.outcome = 'aborted';
+  queue.writeDown();
+  exchange.outcome = 'ok';
+  const reader = readSheet(queue.take().sheet);
+  reader.next();
+  assert.equal(reader.exchange[EXCHANGE_FORM.names.indexOf('outcome')], 'aborted');
+});
+
 test('what was taken stays until it is forgotten, and is not given up', () => {
   const queue = createQueue(2);
   const first = fill(queue, 2, failure);
-  const taken = queue.take();
+  assert.deepEqual(idsOf(taken(queue)), idsOf(first));
   fill(queue, 3, failure);
-  assert.deepEqual(queue.take(), taken);
-  assert.deepEqual(
-    taken.map(({ exchange }) => exchange),
-    first,
-  );
+  assert.deepEqual(idsOf(taken(queue)), idsOf(first));
   assert.equal(queue.done, 0);
   queue.forget();
   assert.equal(queue.done, queue.arrivals);
@@ -109,35 +126,37 @@ test('what was taken stays until it is forgotten, and is not given up', () => {
 test('a batch is bounded in rows and in bytes', () => {
   const queue = createQueue(10_000);
   fill(queue, BATCH_ROWS + 1);
-  assert.equal(queue.take().length, BATCH_ROWS);
+  assert.equal(taken(queue).length, BATCH_ROWS);
   queue.forget();
   fill(queue, 2, failure, body(3 * 1024 * 1024));
-  assert.equal(queue.take().length, 2, 'the row that was left, and one with a body');
+  assert.equal(taken(queue).length, 2, 'the row that was left, and one with a body');
 });
 
 test('whatever happens, what is offered is written in order, waiting, or counted as given up', () => {
-  const step = fc.constantFrom('success', 'failure', 'take', 'forget');
+  const step = fc.constantFrom('success', 'failure', 'write down', 'take', 'forget');
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), fc.integer({ min: 1, max: 20 }), (steps, limit) => {
       const queue = createQueue(limit);
-      const pushed: Exchange[] = [];
-      const written: Exchange[] = [];
-      let taken: Exchange[] = [];
+      const pushed: unknown[] = [];
+      const written: unknown[] = [];
+      let underWay: unknown[] = [];
       for (const each of steps) {
-        if (each === 'success') pushed.push(...fill(queue, 1));
-        else if (each === 'failure') pushed.push(...fill(queue, 1, failure));
-        else if (each === 'take') taken = queue.take().map(({ exchange }) => exchange);
+        if (each === 'success') pushed.push(...idsOf(fill(queue, 1)));
+        else if (each === 'failure') pushed.push(...idsOf(fill(queue, 1, failure)));
+        else if (each === 'write down') queue.writeDown();
+        else if (each === 'take') underWay = idsOf(taken(queue));
         else {
-          written.push(...taken);
-          taken = [];
+          written.push(...underWay);
+          underWay = [];
           queue.forget();
         }
         assert.ok(queue.size <= limit);
         assert.equal(written.length + queue.size + queue.shed.exchanges, queue.arrivals);
         assert.ok(queue.done <= queue.arrivals);
       }
-      written.push(...drained(queue).map(({ exchange }) => exchange));
-      const positions = written.map((exchange) => pushed.indexOf(exchange));
+      written.push(...idsOf(drained(queue)));
+      const positions = written.map((id) => pushed.indexOf(id));
+      assert.ok(!positions.includes(-1));
       assert.deepEqual(
         positions,
         positions.toSorted((left, right) => left - right),

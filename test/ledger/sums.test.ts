@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { openWriter } from '../../src/db/open.js';
-import { batchOf, prepareWriter } from '../../src/db/writer.js';
+import { sheetOf } from '../../src/db/sheet.js';
+import { prepareWriter } from '../../src/db/writer.js';
 import { attempt, query, settled, temporaryPath, usage } from '../unit/ledger-fixture.js';
 
 function open(t: TestContext, path: string) {
   const client = openWriter(path, { synchronous: 'normal', waitMs: 0 });
   t.after(() => client.close());
   const write = prepareWriter(client);
-  const record = (rows: number, again = false) => {
-    const entries = Array.from({ length: rows }, () => ({
-      exchange: settled({
+  const record = (rows: number) => {
+    const exchanges = Array.from({ length: rows }, () =>
+      settled({
         route: 'fast',
         key: 'web',
         provider: 'groq',
@@ -18,9 +19,8 @@ function open(t: TestContext, path: string) {
         usage: usage({ inputUncached: 3 }),
         attempts: [attempt()],
       }),
-      payloads: [],
-    }));
-    return write(batchOf(entries, again));
+    );
+    return write({ sheet: sheetOf(exchanges), bodies: [], again: false });
   };
   return { client, record };
 }
