@@ -3,7 +3,7 @@ import fp from 'fastify-plugin';
 import type { LimitsConfig } from '../src/config.js';
 import type { GatewayError } from '../src/errors.js';
 import { type Exchange, whenSettled } from '../src/exchange.js';
-import { limitHeaders } from '../src/limits/headers.js';
+import { setLimitHeaders } from '../src/limits/headers.js';
 import { createMemoryLimits } from '../src/limits/memory-store.js';
 import { limitError } from '../src/limits/refuse.js';
 import type { Answered, LimitPermit, LimitStore, Refusal } from '../src/limits/store.js';
@@ -49,7 +49,7 @@ async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promi
       ask(
         () => store.standings(key, limits, Date.now()),
         (standings) => {
-          if (standings !== null) reply.headers(limitHeaders(standings));
+          if (standings !== null) setLimitHeaders(standings, reply);
           done(null, payload);
         },
       );

@@ -6,7 +6,10 @@ import { priceText } from './prices.js';
 export interface Pen {
   /** How many values were written. */
   readonly end: number;
+  /** Texts that may stand at several places, each once. */
   readonly texts: readonly string[];
+  /** Texts that stand at one place, one after the other, and where each ends. */
+  ownTexts(): { joined: string; ends: Uint32Array };
   /** Makes room for so many values more. */
   reserve(count: number): void;
   /** A copy of the values between two positions. */
@@ -24,6 +27,7 @@ export interface Pen {
 export function createPen(size: number): Pen {
   let numbers = new Float64Array(size);
   const texts: string[] = [];
+  const own: string[] = [];
   const places = new Map<string, number>();
   let end = 0;
 
@@ -32,6 +36,15 @@ export function createPen(size: number): Pen {
       return end;
     },
     texts,
+    ownTexts() {
+      const ends = new Uint32Array(own.length);
+      let length = 0;
+      for (const [place, text] of own.entries()) {
+        length += text.length;
+        ends[place] = length;
+      }
+      return { joined: own.join(''), ends };
+    },
     reserve(count) {
       if (end + count <= numbers.length) return;
       const larger = new Float64Array(Math.max(end + count, numbers.length * 2));
@@ -48,7 +61,7 @@ export function createPen(size: number): Pen {
       numbers[end++] = place ?? Number.NaN;
     },
     ownText(value) {
-      numbers[end++] = value === null ? Number.NaN : texts.push(value) - 1;
+      numbers[end++] = value === null ? Number.NaN : -own.push(value);
     },
     whole(value) {
       const rounded = Math.round(value ?? Number.NaN);

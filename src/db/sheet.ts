@@ -12,9 +12,16 @@ import { attempts, exchanges } from './schema.js';
 export interface Sheet {
   /** How many exchanges. */
   length: number;
-  /** A value for each column: NaN for null, and for a text where it stands in `texts`. */
+  /**
+   * A value for each column: NaN for null. For a text where it stands in `texts`, or below zero which one of the own
+   * texts it is: -1 for the first.
+   */
   numbers: Float64Array;
   texts: readonly string[];
+  /** Ids and the like, one after the other: a thousand strings would take a millisecond to copy, one takes none. */
+  ownTexts: string;
+  /** Where in it each ends. */
+  ownEnds: Uint32Array;
 }
 
 /** The columns of a row, in the order of its values. */
@@ -83,11 +90,11 @@ export function createDraft(): Draft {
       writeExchange(pen, exchange);
       for (const attempt of tries) writeAttempt(pen, attempt);
     },
-    sheet: (rows) => ({
-      length: rows.length,
-      numbers: rows.length === starts.length ? pen.copy(0, pen.end) : rowsOf(rows),
-      texts: pen.texts,
-    }),
+    sheet(rows) {
+      const numbers = rows.length === starts.length ? pen.copy(0, pen.end) : rowsOf(rows);
+      const { joined, ends } = pen.ownTexts();
+      return { length: rows.length, numbers, texts: pen.texts, ownTexts: joined, ownEnds: ends };
+    },
   };
 }
 
@@ -124,7 +131,7 @@ export interface SheetReader {
 }
 
 /** A reader before the first exchange. */
-export function readSheet({ length, numbers, texts }: Sheet): SheetReader {
+export function readSheet({ length, numbers, texts, ownTexts, ownEnds }: Sheet): SheetReader {
   const exchange: Bindable[] = new Array(EXCHANGE_WIDTH).fill(null);
   const attempt: Bindable[] = new Array(ATTEMPT_WIDTH).fill(null);
   let read = 0;
@@ -134,8 +141,13 @@ export function readSheet({ length, numbers, texts }: Sheet): SheetReader {
   function copy(values: Bindable[], isText: readonly boolean[], from: number): void {
     for (let column = 0; column < values.length; column += 1) {
       const value = numbers[from + column] ?? Number.NaN;
-      values[column] = Number.isNaN(value) ? null : isText[column] ? (texts[value] ?? null) : value;
+      values[column] = Number.isNaN(value) ? null : isText[column] ? textAt(value) : value;
     }
+  }
+
+  function textAt(place: number): string | null {
+    if (place >= 0) return texts[place] ?? null;
+    return ownTexts.slice(ownEnds[-place - 2] ?? 0, ownEnds[-place - 1]);
   }
 
   return {

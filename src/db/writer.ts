@@ -34,7 +34,7 @@ export interface Written {
 
 /** What of a batch can be given away instead of copied. */
 export function buffersOf({ sheet, bodies }: Batch): ArrayBuffer[] {
-  return [sheet.numbers, ...bodies.map(({ payload }) => payload.body)]
+  return [sheet.numbers, sheet.ownEnds, ...bodies.map(({ payload }) => payload.body)]
     .map(({ buffer }) => buffer)
     .filter((buffer) => buffer instanceof ArrayBuffer);
 }

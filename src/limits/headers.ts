@@ -1,21 +1,27 @@
-import type { Standing, Standings } from './store.js';
+import type { Standings } from './store.js';
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** The headers in which OpenAI tells a caller what is left to it, so that its clients understand them. */
-export function limitHeaders({ requests, tokens }: Standings): Record<string, string> {
-  return { ...headersOf('requests', requests), ...headersOf('tokens', tokens) };
-}
-
-function headersOf(unit: 'requests' | 'tokens', standing: Standing | null): Record<string, string> {
-  if (standing === null) return {};
-  return {
-    [`x-ratelimit-limit-${unit}`]: String(standing.limit),
-    [`x-ratelimit-remaining-${unit}`]: String(standing.remaining),
-    [`x-ratelimit-reset-${unit}`]: duration(standing.resetMs),
-  };
+/**
+ * Sets the headers in which OpenAI tells a caller what is left to it, so that its clients understand them. They are on
+ * every answer, so nothing is built for them but their values.
+ */
+export function setLimitHeaders(
+  { requests, tokens }: Standings,
+  set: { header(name: string, value: string): unknown },
+): void {
+  if (requests !== null) {
+    set.header('x-ratelimit-limit-requests', String(requests.limit));
+    set.header('x-ratelimit-remaining-requests', String(requests.remaining));
+    set.header('x-ratelimit-reset-requests', duration(requests.resetMs));
+  }
+  if (tokens !== null) {
+    set.header('x-ratelimit-limit-tokens', String(tokens.limit));
+    set.header('x-ratelimit-remaining-tokens', String(tokens.remaining));
+    set.header('x-ratelimit-reset-tokens', duration(tokens.resetMs));
+  }
 }
 
 /** A duration as OpenAI writes it: `120ms`, `1s`, `6m0s`, `1h0m0s`. Rounded up to whole seconds, from one second on. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { LimitsConfig } from '../../src/config.js';
-import { duration, limitHeaders } from '../../src/limits/headers.js';
+import { duration, setLimitHeaders } from '../../src/limits/headers.js';
 import { createMemoryLimits } from '../../src/limits/memory-store.js';
 import type { LimitPermit, Refusal, Standings } from '../../src/limits/store.js';
 import { readDuration } from './limits-fixture.js';
@@ -217,7 +217,12 @@ test('durations are written as OpenAI writes them, and read back as at least as 
 
 test('what does not limit a key is not in its headers', () => {
   const requests = { limit: 5, remaining: 4, resetMs: 12_000 };
-  assert.deepEqual(limitHeaders({ requests, tokens: null }), {
+  const headers: Record<string, string> = {};
+  setLimitHeaders(
+    { requests, tokens: null },
+    { header: (name, value) => Object.assign(headers, { [name]: value }) },
+  );
+  assert.deepEqual(headers, {
     'x-ratelimit-limit-requests': '5',
     'x-ratelimit-remaining-requests': '4',
     'x-ratelimit-reset-requests': '12s',
