@@ -68,7 +68,8 @@ export function createKeys({ config, ledger, logger, onChange }: KeysOptions): K
   async function read(): Promise<void> {
     if (ledger === null) return;
     const next = readKeys(await ledger.run('keys', null), config.keySecret, stored);
-    if (stored !== null && stored.database !== next.database) {
+    // Without any key in it nothing is lost: a gateway that is open stays so.
+    if (stored !== null && stored.keys.length > 0 && stored.database !== next.database) {
       lost = stored;
       logger.error(
         { keys: lost.keys.length },

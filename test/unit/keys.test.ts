@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import type { KeyTermsOptions } from '../../src/config/schema.js';
 import { parseConfig } from '../../src/config.js';
@@ -192,6 +193,24 @@ test('a database that is replaced under a running gateway takes no good key away
   await keys.refresh();
   assert.deepEqual([typeof keys.find(key, NOW), typeof keys.find(foreign, NOW)], ['object', 'object']);
   assert.match(lines.join('\n'), /the database was replaced/);
+});
+
+test('a gateway without keys stays open when its database is replaced, and keys outlive a second replacement', async (t) => {
+  const { keys, state, path } = await setUp(t);
+  const replace = async () => {
+    for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
+    await keys.refresh();
+  };
+  await keys.refresh();
+  await replace();
+  assert.equal(keys.none, true);
+  assert.deepEqual(state.lines, []);
+  const { key } = await keys.create('web', {}, null);
+  await replace();
+  await replace();
+  assert.equal(keys.none, false);
+  const found = keys.find(key, Date.now());
+  assert.equal(typeof found === 'string' ? found : found.name, 'web');
 });
 
 test('with a secret of the operator the database alone makes no key', async (t) => {
