@@ -2,13 +2,13 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import fp from 'fastify-plugin';
 import type { BudgetState, Subject } from '../src/budgets/alert.js';
 import { createBudgets } from '../src/budgets/budgets.js';
-import { usd } from '../src/budgets/error.js';
 import { createWebhook } from '../src/budgets/webhook.js';
 import type { Config } from '../src/config.js';
 import type { Ledger } from '../src/db/ledger.js';
 import type { Exchange } from '../src/exchange.js';
 import type { Workers } from '../src/workers/workers.js';
 import '../src/types.js';
+import { usd } from '../src/usd.js';
 import { workersOf } from './workers.js';
 
 /** Options of the budgets plugin; a parsed `Config` fits. */

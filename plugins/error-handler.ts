@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { codeForStatus, type ErrorCode, GatewayError, retryAfterSeconds } from '../src/errors.js';
 import { conclude, type Exchange } from '../src/exchange.js';
-import { exchangeHeaders } from '../src/upstream/answer.js';
+import { setExchangeHeaders } from '../src/upstream/answer.js';
 
 /** Gives a scope the gateway's one error body, and writes into the exchange what went wrong. */
 export function useErrorHandler(app: FastifyInstance): void {
@@ -41,7 +41,7 @@ function sendError(request: FastifyRequest, reply: FastifyReply, error: GatewayE
   const { exchange } = request;
   if (exchange !== null) {
     noteError(request, exchange, error);
-    reply.headers(exchangeHeaders(exchange));
+    setExchangeHeaders(reply, exchange);
   }
   if (error.retryAfterMs !== null) reply.header('retry-after', retryAfterSeconds(error.retryAfterMs));
   if (error.code === 'invalid_api_key') reply.header('www-authenticate', 'Bearer');

@@ -49,7 +49,7 @@ async function limitsPlugin(app: FastifyInstance, options: LimitsOptions): Promi
       ask(
         () => store.standings(key, limits, Date.now()),
         (standings) => {
-          if (standings !== null) setLimitHeaders(standings, reply);
+          if (standings !== null) setLimitHeaders(reply, standings);
           done(null, payload);
         },
       );

@@ -8,7 +8,7 @@ import { queryOf } from '../src/paths.js';
 import type { Allowed } from '../src/routing/allowed.js';
 import { type RequestFacts, requestFacts } from '../src/routing/facts.js';
 import type { Entry } from '../src/routing/table.js';
-import { type Answer, exchangeHeaders } from '../src/upstream/answer.js';
+import { type Answer, setExchangeHeaders } from '../src/upstream/answer.js';
 import { needsOf } from '../src/upstream/dispatch.js';
 import { estimateUsage } from '../src/upstream/estimate.js';
 import { cancelledError } from '../src/upstream/final.js';
@@ -140,7 +140,8 @@ export function sendAnswer(request: FastifyRequest, reply: FastifyReply, answer:
     // What the host's own plugins have set (security headers, for instance) is the host's to decide.
     if (!reply.hasHeader(name) || describesBody.has(name)) reply.header(name, answer.headers[name]);
   }
-  return reply.headers(exchangeHeaders(exchangeOf(request))).send(inPieces(request, reply, answer));
+  setExchangeHeaders(reply, exchangeOf(request));
+  return reply.send(inPieces(request, reply, answer));
 }
 
 /**

@@ -1,9 +1,9 @@
 import { GatewayError } from '../errors.js';
+import { usd } from '../usd.js';
 import type { BudgetState } from './alert.js';
 
 /** What others have set aside may be free again this soon. */
 const SOON_MS = 1000;
-const NANO = 1e9;
 
 /** Whether the budget cannot hold the amount although nothing else were set aside. */
 export function isUsedUp({ spent, budget }: BudgetState, amount: number): boolean {
@@ -30,9 +30,4 @@ export function exceeded(state: BudgetState, amount: number, now: number): Gatew
 export function unreadable(): GatewayError {
   const message = 'What was spent of the budget cannot be read now.';
   return new GatewayError('gateway_unavailable', message, { retryAfterMs: SOON_MS });
-}
-
-/** Nano-USD as USD, without an exponent. */
-export function usd(nano: number): string {
-  return (nano / NANO).toFixed(9).replace(/\.?0+$/, '');
 }

@@ -1,3 +1,4 @@
+import type { HeaderSink } from '../upstream/answer.js';
 import type { Standings } from './store.js';
 
 const SECOND_MS = 1000;
@@ -8,19 +9,16 @@ const HOUR_MS = 60 * MINUTE_MS;
  * Sets the headers in which OpenAI tells a caller what is left to it, so that its clients understand them. They are on
  * every answer, so nothing is built for them but their values.
  */
-export function setLimitHeaders(
-  { requests, tokens }: Standings,
-  set: { header(name: string, value: string): unknown },
-): void {
+export function setLimitHeaders(sink: HeaderSink, { requests, tokens }: Standings): void {
   if (requests !== null) {
-    set.header('x-ratelimit-limit-requests', String(requests.limit));
-    set.header('x-ratelimit-remaining-requests', String(requests.remaining));
-    set.header('x-ratelimit-reset-requests', duration(requests.resetMs));
+    sink.header('x-ratelimit-limit-requests', String(requests.limit));
+    sink.header('x-ratelimit-remaining-requests', String(requests.remaining));
+    sink.header('x-ratelimit-reset-requests', duration(requests.resetMs));
   }
   if (tokens !== null) {
-    set.header('x-ratelimit-limit-tokens', String(tokens.limit));
-    set.header('x-ratelimit-remaining-tokens', String(tokens.remaining));
-    set.header('x-ratelimit-reset-tokens', duration(tokens.resetMs));
+    sink.header('x-ratelimit-limit-tokens', String(tokens.limit));
+    sink.header('x-ratelimit-remaining-tokens', String(tokens.remaining));
+    sink.header('x-ratelimit-reset-tokens', duration(tokens.resetMs));
   }
 }
 

@@ -218,10 +218,8 @@ test('durations are written as OpenAI writes them, and read back as at least as 
 test('what does not limit a key is not in its headers', () => {
   const requests = { limit: 5, remaining: 4, resetMs: 12_000 };
   const headers: Record<string, string> = {};
-  setLimitHeaders(
-    { requests, tokens: null },
-    { header: (name, value) => Object.assign(headers, { [name]: value }) },
-  );
+  const sink = { header: (name: string, value: string) => Object.assign(headers, { [name]: value }) };
+  setLimitHeaders(sink, { requests, tokens: null });
   assert.deepEqual(headers, {
     'x-ratelimit-limit-requests': '5',
     'x-ratelimit-remaining-requests': '4',
