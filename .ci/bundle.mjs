@@ -4,31 +4,39 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
-/** ES modules of many small files. Everything else stays what npm installs. */
-const INLINED = ['typebox', 'drizzle-orm', 'uuid'];
+/** Packages of many small files. Everything else stays what npm installs. */
+const INLINED = ['typebox', 'drizzle-orm', 'uuid', 'yaml'];
 
 const [outdir = 'dist'] = process.argv.slice(2);
 const { exports, dependencies, peerDependencies } = manifestOf('.');
 const plugins = Object.values(exports).flatMap((entry) => entry.default ?? []);
 
-await build({
-  entryPoints: [...plugins, './dist/src/cli.js', './dist/src/db/thread.js'].map((file) =>
-    file.replace('./dist/', '').replace(/\.js$/, '.ts'),
-  ),
-  outdir,
-  outbase: '.',
-  // Beside src/db/, from where the ledger finds its thread.
-  chunkNames: 'src/shared/[name]-[hash]',
-  bundle: true,
-  splitting: true,
-  sourcemap: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
-  external: Object.keys({ ...dependencies, ...peerDependencies }).filter((name) => !INLINED.includes(name)),
-  // Otherwise what is built would tell where this machine keeps its modules.
-  preserveSymlinks: true,
-});
+// What a host imports, and apart from it the program: the fewer there are to share a module, the fewer files there are.
+// The modules of one process are all from one of the two, so each is there once.
+await bundle(plugins, 'shared');
+await bundle(['./dist/src/cli.js'], 'program');
+await bundle(['./dist/src/db/thread.js'], 'thread');
+
+function bundle(entries, folder) {
+  return build({
+    entryPoints: entries.map((file) => file.replace('./dist/', '').replace(/\.js$/, '.ts')),
+    outdir,
+    outbase: '.',
+    // Beside src/db/, from where the ledger finds its thread.
+    chunkNames: `src/${folder}/[name]-[hash]`,
+    bundle: true,
+    splitting: true,
+    sourcemap: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    external: Object.keys({ ...dependencies, ...peerDependencies }).filter((name) => !INLINED.includes(name)),
+    // For Node it is CommonJS, the same in ES modules is for browsers.
+    alias: { yaml: './node_modules/yaml/browser/dist/index.js' },
+    // Otherwise what is built would tell where this machine keeps its modules.
+    preserveSymlinks: true,
+  });
+}
 
 writeFileSync(join(outdir, 'licenses.txt'), INLINED.map(noticeOf).join('\n\n'));
 
