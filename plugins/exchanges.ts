@@ -5,6 +5,7 @@ import { ExchangeDetailSchema, ExchangePageSchema } from '../src/db/answers.js';
 import { exportHead } from '../src/db/export.js';
 import { parseExchangeQuery, parseExportQuery, type RawQuery } from '../src/db/queries.js';
 import type { ExportPart, ExportQuery } from '../src/db/reports.js';
+import { httpErrors } from '../src/http-errors.js';
 import { ownOnly, readable, removable, sendJson, understood } from './replies.js';
 
 const text = (description: string) => Type.Optional(Type.String({ description }));
@@ -55,7 +56,7 @@ export default async function exchanges(app: FastifyInstance): Promise<void> {
       schema: { querystring: ListQuery, response: { 200: ExchangePageSchema } },
     },
     async (request, reply) => {
-      const query = understood(app, () => parseExchangeQuery(request.query, Date.now()));
+      const query = understood(() => parseExchangeQuery(request.query, Date.now()));
       query.filter = { ...query.filter, ...ownOnly(request) };
       return sendJson(reply, await app.gatewayStats.text({ report: 'exchanges', query }));
     },
@@ -71,7 +72,7 @@ export default async function exchanges(app: FastifyInstance): Promise<void> {
       },
     },
     async (request, reply) => {
-      const query = understood(app, () => parseExportQuery(request.query, Date.now()));
+      const query = understood(() => parseExportQuery(request.query, Date.now()));
       query.filter = { ...query.filter, ...ownOnly(request) };
       // The first part comes before the headers, so that a ledger that cannot be read is a 503.
       const first = await app.gatewayStats.export(query);
@@ -121,6 +122,6 @@ export default async function exchanges(app: FastifyInstance): Promise<void> {
   );
 
   function missing(id: string): never {
-    throw app.httpErrors.notFound(`There is no exchange ${JSON.stringify(id)}.`);
+    throw httpErrors().notFound(`There is no exchange ${JSON.stringify(id)}.`);
   }
 }

@@ -1,4 +1,3 @@
-import sensible from '@fastify/sensible';
 import type { FastifyInstance, RegisterOptions } from 'fastify';
 import { type GatewayOptions, parseConfig } from '../src/config.js';
 import '../src/types.js';
@@ -47,7 +46,6 @@ export default async function gateway(app: FastifyInstance, options: GatewayPlug
   const config = parseConfig(input);
 
   ownScope(app);
-  if (!app.hasDecorator('httpErrors')) await app.register(sensible);
 
   // First, because it sees only the routes that come after it.
   await app.register(openapi);

@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { httpErrors } from '../src/http-errors.js';
 import { forcedFilter } from '../src/keys/caller.js';
 import type { GatewayRouteConfig } from '../src/types.js';
 import { QueryError } from '../src/window.js';
@@ -25,12 +26,12 @@ export function sendJson(reply: FastifyReply, json: string): FastifyReply {
 }
 
 /** The caller's mistakes become a 400 with their own message. */
-export function understood<Query>(app: FastifyInstance, parse: () => Query): Query {
+export function understood<Query>(parse: () => Query): Query {
   try {
     return parse();
   } catch (error) {
     if (error instanceof QueryError) {
-      throw app.httpErrors.createError(400, error.message, { param: error.param });
+      throw httpErrors().createError(400, error.message, { param: error.param });
     }
     throw error;
   }

@@ -1,4 +1,3 @@
-import sensible from '@fastify/sensible';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import Type from 'typebox';
@@ -10,6 +9,7 @@ import {
   SessionRemovalSchema,
 } from '../src/db/session-answers.js';
 import { parseDetailQuery, parseKey, parseListQuery, parseRemovalQuery } from '../src/db/session-queries.js';
+import { httpErrors } from '../src/http-errors.js';
 import { QueryError } from '../src/window.js';
 import { ownOnly, readable, removable, understood } from './replies.js';
 
@@ -36,7 +36,6 @@ interface One {
 
 /** Conversations by the id that callers gave: list, detail, removal. */
 async function sessions(app: FastifyInstance): Promise<void> {
-  if (!app.hasDecorator('httpErrors')) await app.register(sensible);
   app.register(routes);
 }
 
@@ -54,7 +53,7 @@ async function routes(app: FastifyInstance): Promise<void> {
       schema: { querystring: ListQueryString, response: { 200: SessionListSchema } },
     },
     async (request) =>
-      stored.list({ ...understood(app, () => parseListQuery(request.query)), ...ownOnly(request) }),
+      stored.list({ ...understood(() => parseListQuery(request.query)), ...ownOnly(request) }),
   );
 
   app.get<One>(
@@ -64,7 +63,7 @@ async function routes(app: FastifyInstance): Promise<void> {
       schema: { querystring: ListQueryString, response: { 200: SessionDetailSchema } },
     },
     async (request) => {
-      const query = understood(app, () => parseDetailQuery(request.query));
+      const query = understood(() => parseDetailQuery(request.query));
       const session = await nameOf(request.params['*'], ownOnly(request).key ?? request.query.key);
       return (await stored.find({ ...query, session })) ?? missing(session.id);
     },
@@ -77,7 +76,7 @@ async function routes(app: FastifyInstance): Promise<void> {
       schema: { querystring: RemovalQueryString, response: { 200: SessionRemovalSchema } },
     },
     async (request) => {
-      understood(app, () => parseRemovalQuery(request.query));
+      understood(() => parseRemovalQuery(request.query));
       const session = await nameOf(request.params['*'], request.query.key);
       const { id, key } = session;
       if ((await stored.find({ session, limit: 1, before: null })) === null) missing(id);
@@ -88,18 +87,18 @@ async function routes(app: FastifyInstance): Promise<void> {
 
   /** Two callers may use the same id: then the key has to be named. */
   async function nameOf(id: string, given: unknown): Promise<SessionName> {
-    const key = understood(app, () => parseKey(given));
+    const key = understood(() => parseKey(given));
     if (key !== null) return { id, key };
     const [only, other] = await stored.keysOf(id);
     if (only === undefined) return missing(id);
-    return understood(app, () => {
+    return understood(() => {
       if (other === undefined) return { id, key: only };
       throw new QueryError('key', 'key must be given: several keys have a session of this id');
     });
   }
 
   function missing(id: string): never {
-    throw app.httpErrors.notFound(`There is no session ${JSON.stringify(id.slice(0, 200))}.`);
+    throw httpErrors().notFound(`There is no session ${JSON.stringify(id.slice(0, 200))}.`);
   }
 }
 

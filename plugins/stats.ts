@@ -1,10 +1,10 @@
-import sensible from '@fastify/sensible';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import Type from 'typebox';
 import { ledgerState, SessionPageSchema, StatsSchema } from '../src/db/answers.js';
 import { parseSessionQuery, parseTotalsQuery, type RawQuery } from '../src/db/queries.js';
 import type { Dimension } from '../src/db/reports.js';
+import { httpErrors } from '../src/http-errors.js';
 import { healthOfAll } from '../src/workers/health.js';
 import exchanges from './exchanges.js';
 import { ownOnly, readable, sendJson, understood } from './replies.js';
@@ -52,7 +52,6 @@ interface Read {
 
 /** The JSON stats API over `app.gatewayLedger`, and the exchanges; decorates `app.gatewayStats`. */
 async function stats(app: FastifyInstance): Promise<void> {
-  if (!app.hasDecorator('httpErrors')) await app.register(sensible);
   app.decorate('gatewayStats', app.gatewayLedger.reports);
   app.register(routes);
 }
@@ -64,7 +63,7 @@ async function routes(app: FastifyInstance): Promise<void> {
 
   app.addHook('preHandler', async () => {
     if (ledger.path === null) {
-      throw app.httpErrors.notFound(
+      throw httpErrors().notFound(
         'the ledger is off: set "database" in the configuration to record exchanges',
       );
     }
@@ -74,7 +73,7 @@ async function routes(app: FastifyInstance): Promise<void> {
 
   /** The reader makes the JSON of the statistics, which can be megabytes; here it gets its frame. */
   async function answer(request: FastifyRequest<Read>, reply: FastifyReply, grouping?: Dimension) {
-    const parsed = understood(app, () => parseTotalsQuery(request.query, Date.now(), grouping));
+    const parsed = understood(() => parseTotalsQuery(request.query, Date.now(), grouping));
     const query = { ...parsed, filter: { ...parsed.filter, ...ownOnly(request) } };
     const statistics = await app.gatewayStats.text({ report: 'totals', query });
     const others = await workers.ask('health');
@@ -115,7 +114,7 @@ async function routes(app: FastifyInstance): Promise<void> {
       schema: { querystring: SessionsQuery, response: { 200: SessionPageSchema } },
     },
     async (request, reply) => {
-      const parsed = understood(app, () => parseSessionQuery(request.query, Date.now()));
+      const parsed = understood(() => parseSessionQuery(request.query, Date.now()));
       const query = { ...parsed, ...ownOnly(request) };
       return sendJson(reply, await app.gatewayStats.text({ report: 'sessions', query }));
     },

@@ -13,7 +13,7 @@ import {
 } from './commands.js';
 import { type CostCommand, costCommand } from './cost-arguments.js';
 import { CommandError, usage } from './failure.js';
-import { type KeysCommand, keysCommand } from './keys-arguments.js';
+import type { KeysCommand } from './keys-arguments.js';
 
 /** What the command line says about settings that the configuration has too. */
 export interface Overrides {
@@ -43,8 +43,8 @@ export type Command =
   | { readonly name: 'help'; readonly about: CommandName | null }
   | { readonly name: 'version' };
 
-/** Reads the arguments after the program's name. Throws a CommandError with exit code 2 that says what is wrong. */
-export function parseCommand(argv: readonly string[]): Command {
+/** Reads the arguments after the program's name. Rejects with a CommandError with exit code 2 that says what is wrong. */
+export async function parseCommand(argv: readonly string[]): Promise<Command> {
   // Not strict: its messages know neither commands nor the nearest option.
   const { tokens, positionals } = parseArgs({
     args: [...argv],
@@ -65,7 +65,8 @@ export function parseCommand(argv: readonly string[]): Command {
   if (values.version !== undefined) return { name: 'version' };
   if (command === null) throw new CommandError(`a command is missing\n\n${helpText(null)}`, 2);
   const file = values.config ?? null;
-  if (command === 'keys') return keysCommand(operands, values);
+  // It takes schemas, which take time that the rest need not wait for.
+  if (command === 'keys') return (await import('./keys-arguments.js')).keysCommand(operands, values);
   if (command === 'cost') return costCommand(values);
   if (command === 'serve') {
     return { name: 'serve', file, overrides: overridesOf(values), workers: workersOf(values.workers) };

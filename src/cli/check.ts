@@ -6,7 +6,7 @@ import { summaryLines } from './summary.js';
  * one only when it may hold the keys without which the server must not start.
  */
 export async function check(file: string | null): Promise<void> {
-  const loaded = load(file);
+  const loaded = await load(file);
   await refuseExposure(loaded);
   const { host, port } = loaded.config.server;
   process.stdout.write(

@@ -28,7 +28,7 @@ interface Question {
  * tokens the cost is exact; for a body it is estimated. Knows nothing of what a running server has learned.
  */
 export async function cost(command: CostCommand): Promise<void> {
-  const { config } = load(command.file);
+  const { config } = await load(command.file);
   const router = createRouter(config);
   try {
     const { model, ...question } = questionOf(command);

@@ -12,8 +12,8 @@ export interface DatabaseChoice {
 }
 
 /** The database file. With `--db` no configuration is read, so none of its variables need to be set. */
-export function databaseFile({ file, db }: DatabaseChoice): string {
-  const path = db ?? configuredPath(file);
+export async function databaseFile({ file, db }: DatabaseChoice): Promise<string> {
+  const path = db ?? (await configuredPath(file));
   if (path === 'off' || path === ':memory:') {
     throw new CommandError(`there is no database file: database.path is ${path}`);
   }
@@ -25,8 +25,8 @@ export function databaseFile({ file, db }: DatabaseChoice): string {
   return path;
 }
 
-function configuredPath(file: string | null): string {
-  const { database } = load(file).config;
+async function configuredPath(file: string | null): Promise<string> {
+  const { database } = (await load(file)).config;
   return database === false ? 'off' : database.path;
 }
 
@@ -35,7 +35,7 @@ export async function withReader<Result>(
   choice: DatabaseChoice,
   use: (client: Database) => Result | Promise<Result>,
 ): Promise<Result> {
-  const path = databaseFile(choice);
+  const path = await databaseFile(choice);
   const client = understood(path, () => openReader(path));
   try {
     return await use(client);

@@ -17,7 +17,7 @@ const DONE = { create: 'created', revoke: 'revoked', rotate: 'rotated' } as cons
  * seconds. What clients send is printed once, and never again.
  */
 export async function keys(command: KeysCommand): Promise<void> {
-  const { config } = load(command.file, command.db === null ? {} : { db: command.db });
+  const { config } = await load(command.file, command.db === null ? {} : { db: command.db });
   const { database } = config;
   if (database === false || database.path === ':memory:') {
     throw new CommandError('keys are kept in the database, but there is no file: set database.path, or --db');

@@ -18,11 +18,11 @@ export interface Loaded {
 
 /**
  * Reads the configuration: the named file, or the one in the working directory, or the environment alone.
- * Throws a ConfigError with one line for each problem.
+ * Rejects with a ConfigError with one line for each problem.
  */
-export function load(named: string | null, overrides: Overrides = {}): Loaded {
+export async function load(named: string | null, overrides: Overrides = {}): Promise<Loaded> {
   const file = named ?? findFile();
-  const input = withOverrides(file === null ? {} : (loadConfigFile(file) ?? {}), overrides);
+  const input = withOverrides(file === null ? {} : ((await loadConfigFile(file)) ?? {}), overrides);
   try {
     const config = parseConfig(input);
     // What parseConfig has accepted is of this shape, but for strings like "${PORT}" that stand for numbers.

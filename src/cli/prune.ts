@@ -24,8 +24,8 @@ const nothing = (): RetentionStep => ({ payloads: 0, exchanges: 0, sessions: 0, 
 /** Removes what is too old or too much from the database, also while a gateway writes to it. */
 export async function prune(file: string | null, values: Values): Promise<void> {
   endWithReader();
-  const policy = policyOf(file, values);
-  const path = databaseFile({ file, db: values.db });
+  const policy = await policyOf(file, values);
+  const path = await databaseFile({ file, db: values.db });
   const client = understood(path, () => openWriter(path, { synchronous: 'normal', waitMs: BUSY_MS }));
   try {
     if (values['dry-run'] !== undefined) preview(client, path, policy);
@@ -36,14 +36,14 @@ export async function prune(file: string | null, values: Values): Promise<void> 
 }
 
 /** What is given on the command line counts alone; without any of it, the configuration. */
-function policyOf(file: string | null, values: Values): RetentionPolicy {
+async function policyOf(file: string | null, values: Values): Promise<RetentionPolicy> {
   const given: RetentionPolicy = {
     exchanges: durationOption('older-than', values['older-than']),
     payloads: durationOption('payloads-older-than', values['payloads-older-than']),
     maxSize: bytesOption('max-size', values['max-size']),
   };
   if (Object.values(given).some((limit) => limit !== null)) return given;
-  const database = values.db === undefined ? load(file).config.database : false;
+  const database = values.db === undefined ? (await load(file)).config.database : false;
   const policy = database === false ? given : database.retention;
   if (values.vacuum === undefined && Object.values(policy).every((limit) => limit === null)) {
     throw new CommandError(

@@ -1,4 +1,4 @@
-import { ConfigError } from '../config.js';
+import { ConfigError } from '../config/problems.js';
 import { packageVersion } from '../version.js';
 import { isWorker } from '../workers/role.js';
 import { type Command, type Overrides, parseCommand } from './arguments.js';
@@ -20,7 +20,7 @@ export async function run(argv: readonly string[]): Promise<void> {
 }
 
 async function dispatch(argv: readonly string[]): Promise<void> {
-  const command = parseCommand(argv);
+  const command = await parseCommand(argv);
   if (command.name === 'help') process.stdout.write(helpText(command.about));
   else if (command.name === 'version') process.stdout.write(`${packageVersion()}\n`);
   else if (command.name === 'check') await (await import('./check.js')).check(command.file);

@@ -11,7 +11,7 @@ import { onStopSignals } from './shutdown.js';
  */
 export async function serveMany(file: string | null, overrides: Overrides, count: number): Promise<void> {
   process.title = 'llm-gateway';
-  const loaded = load(file, overrides);
+  const loaded = await load(file, overrides);
   await refuseExposure(loaded);
   refuseMemory(loaded);
   const logger = await createLogger();

@@ -20,7 +20,7 @@ export async function serve(file: string | null, overrides: Overrides): Promise<
   // then on puts it where only a full collection finds it. In a process of its own the gateway knows better: a third less
   // CPU per request.
   setFlagsFromString('--no-allocation-site-pretenuring');
-  const loaded = load(file, overrides);
+  const loaded = await load(file, overrides);
   await refuseExposure(loaded);
   const { app, url } = await startServer(loaded);
   closeOnSignals(app, loaded.config.drainTimeout);

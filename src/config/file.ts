@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { LineCounter, parseDocument, visit } from 'yaml';
+import { isRecord } from '../stream/json.js';
 import { ConfigError } from './problems.js';
 
 // YAML ends a plain scalar at these inside `{ }`, so `{ key: ${WEB_KEY} }` would be a syntax error. Inside `${...}`
@@ -8,12 +8,16 @@ const SPECIAL = '{}[],:#';
 const FIRST_STAND_IN = 0xfdd0;
 
 /**
- * Reads a YAML or JSON file (JSON is read as the YAML it is) and returns its plain data, null for an empty file.
- * Throws a ConfigError that says what is wrong as `file:line:column`. It never quotes the file: that may hold secrets.
+ * Reads a YAML or JSON file and returns its plain data, null for an empty file. Rejects with a ConfigError that says what is wrong as `file:line:column`. It never quotes the file: that may hold secrets.
  */
-export function loadConfigFile(path: string): unknown {
+export async function loadConfigFile(path: string): Promise<unknown> {
+  const text = readText(path);
+  const json = plainJson(text);
+  if (json !== undefined) return json;
+  // Loaded only now: JSON is read faster than the parser for YAML.
+  const { LineCounter, parseDocument, visit } = await import('yaml');
   const lines = new LineCounter();
-  const document = parseDocument(protect(readText(path)), { prettyErrors: false, lineCounter: lines });
+  const document = parseDocument(protect(text), { prettyErrors: false, lineCounter: lines });
   const [error] = [...document.errors, ...document.warnings];
   if (error !== undefined) {
     const { line, col } = lines.linePos(error.pos[0]);
@@ -38,6 +42,27 @@ function readText(path: string): string {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
     const reason = code === 'ENOENT' ? 'there is no such file' : code;
     throw new ConfigError(`${path} cannot be read: ${reason}`);
+  }
+}
+
+/** A string, and the colon after it if it is a key. */
+const JSON_STRING = /"(?:[^"\\]|\\.)*"\s*(:?)/g;
+
+/**
+ * What is JSON, with no key given twice. Undefined for all else, which is read as YAML: its parser knows the line of a
+ * mistake.
+ */
+function plainJson(text: string): unknown {
+  let keys = 0;
+  try {
+    const data: unknown = JSON.parse(text, (_key, value: unknown) => {
+      if (isRecord(value)) keys += Object.keys(value).length;
+      return value;
+    });
+    const written = [...text.matchAll(JSON_STRING)].filter(([, colon]) => colon === ':').length;
+    return written === keys ? data : undefined;
+  } catch {
+    return undefined;
   }
 }
 

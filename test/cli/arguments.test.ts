@@ -4,31 +4,31 @@ import { test } from 'node:test';
 import { parseCommand } from '../../src/cli/arguments.js';
 import { runCli } from './helpers.js';
 
-test('serve takes its options long and short', () => {
+test('serve takes its options long and short', async () => {
   const overrides = { host: '::1', port: 0, db: 'off' };
   const expected = { name: 'serve', file: 'a.yaml', overrides, workers: 3 };
   const long = ['serve', '--config', 'a.yaml', '--host=::1', '--port', '0', '--db', 'off', '--workers', '3'];
-  assert.deepEqual(parseCommand(long), expected);
+  assert.deepEqual(await parseCommand(long), expected);
   assert.deepEqual(
-    parseCommand(['-c', 'a.yaml', 'serve', '--host', '::1', '-p0', '--db=off', '-w3']),
+    await parseCommand(['-c', 'a.yaml', 'serve', '--host', '::1', '-p0', '--db=off', '-w3']),
     expected,
   );
 });
 
-test('what is not given stays open', () => {
-  assert.deepEqual(parseCommand(['serve']), { name: 'serve', file: null, overrides: {}, workers: 1 });
-  assert.deepEqual(parseCommand(['check']), { name: 'check', file: null });
+test('what is not given stays open', async () => {
+  assert.deepEqual(await parseCommand(['serve']), { name: 'serve', file: null, overrides: {}, workers: 1 });
+  assert.deepEqual(await parseCommand(['check']), { name: 'check', file: null });
 });
 
-test('--workers auto is as many as there are cores', () => {
-  const command = parseCommand(['serve', '--workers', 'auto']);
+test('--workers auto is as many as there are cores', async () => {
+  const command = await parseCommand(['serve', '--workers', 'auto']);
   assert.ok(command.name === 'serve' && command.workers === availableParallelism());
 });
 
-test('help and version win over a missing command', () => {
-  assert.deepEqual(parseCommand(['--help']), { name: 'help', about: null });
-  assert.deepEqual(parseCommand(['check', '-h']), { name: 'help', about: 'check' });
-  assert.deepEqual(parseCommand(['--version']), { name: 'version' });
+test('help and version win over a missing command', async () => {
+  assert.deepEqual(await parseCommand(['--help']), { name: 'help', about: null });
+  assert.deepEqual(await parseCommand(['check', '-h']), { name: 'help', about: 'check' });
+  assert.deepEqual(await parseCommand(['--version']), { name: 'version' });
 });
 
 const mistakes: [argv: string[], message: RegExp][] = [
@@ -54,8 +54,8 @@ const mistakes: [argv: string[], message: RegExp][] = [
   [['serve', '--port=-1'], /^--port must be a number/],
 ];
 for (const [argv, message] of mistakes) {
-  test(`"${argv.join(' ')}" is bad usage`, () => {
-    assert.throws(() => parseCommand(argv), { name: 'CommandError', exitCode: 2, message });
+  test(`"${argv.join(' ')}" is bad usage`, async () => {
+    await assert.rejects(parseCommand(argv), { name: 'CommandError', exitCode: 2, message });
   });
 }
 

@@ -10,12 +10,12 @@ providers: { main: { type: echo, models: { echo: { price: { input: 1, output: 2 
 routes: { fast: { targets: [main/echo, main/free] } }
 `;
 
-test('keys takes what a key is to be used for', () => {
+test('keys takes what a key is to be used for', async () => {
   const argv =
     'keys create web --scope proxy,read --route fast --model main/*,x/* --tag a,b --policy p --json';
   const more =
     '--limit requestsPerMinute=60,concurrency=4 --budget 50/month/soft --expires 2027-01-31 --db x.db';
-  assert.deepEqual(parseCommand(`${argv} ${more}`.split(' ')), {
+  assert.deepEqual(await parseCommand(`${argv} ${more}`.split(' ')), {
     name: 'keys',
     action: 'create',
     key: 'web',
@@ -34,7 +34,7 @@ test('keys takes what a key is to be used for', () => {
       expires: '2027-01-31',
     },
   });
-  const rotate = parseCommand(['keys', 'rotate', 'web', '--grace', '1h']);
+  const rotate = await parseCommand(['keys', 'rotate', 'web', '--grace', '1h']);
   assert.ok(rotate.name === 'keys' && rotate.grace === 3_600_000);
 });
 
@@ -63,8 +63,8 @@ const mistakes: [argv: string, message: RegExp][] = [
   ['cost --body x --output-tokens 5', /^cost takes either --body, or/],
 ];
 for (const [argv, message] of mistakes) {
-  test(`"${argv}" is bad usage`, () => {
-    assert.throws(() => parseCommand(argv.split(' ')), { name: 'CommandError', exitCode: 2, message });
+  test(`"${argv}" is bad usage`, async () => {
+    await assert.rejects(parseCommand(argv.split(' ')), { name: 'CommandError', exitCode: 2, message });
   });
 }
 

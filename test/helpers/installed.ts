@@ -19,6 +19,13 @@ export async function compile(...parameters: string[]): Promise<string> {
   }
 }
 
+/** What `npm run build` does, to a folder. Returns what the compiler says. */
+async function build(folder: string): Promise<string> {
+  const said = await compile('-p', 'tsconfig.build.json', '--emitDeclarationOnly', '--outDir', folder);
+  await promisify(execFile)(process.execPath, ['.ci/bundle.mjs', folder], { cwd: root });
+  return said;
+}
+
 /**
  * A folder with this package in its `node_modules` as it is published, built anew, and a TypeScript file of
  * `test/types`. `output` is what the compiler says of the package, `hosts` what it says of the file.
@@ -35,7 +42,7 @@ export async function installedWith(
   }
   cpSync(join(root, 'package.json'), join(installed, 'package.json'));
   cpSync(join(root, 'drizzle'), join(installed, 'drizzle'), { recursive: true });
-  const output = await compile('-p', 'tsconfig.build.json', '--outDir', join(installed, 'dist'));
+  const output = await build(join(installed, 'dist'));
   cpSync(join(root, 'test/types', file), join(folder, file));
   const compilerOptions = {
     module: 'NodeNext',

@@ -68,8 +68,8 @@ passthroughProvider: groq
 disconnect: abort
 `;
 
-test('the documented example parses', () => {
-  const config = parseConfig(loadConfigFile(file(example)), environment);
+test('the documented example parses', async () => {
+  const config = parseConfig(await loadConfigFile(file(example)), environment);
   assert.equal(config.keys[0]?.limits?.requestsPerMinute, 600);
   assert.equal(config.keys[0]?.budget?.nano, 50_000_000_000);
   assert.equal(config.keys[0]?.key, environment.WEB_KEY);
@@ -86,28 +86,28 @@ test('the documented example parses', () => {
   assert.equal(config.providers.lab?.discover, 600_000);
 });
 
-test('references may stand unquoted inside braces, with any default', () => {
+test('references may stand unquoted inside braces, with any default', async () => {
   const text =
     'server: { host: ${A:-[x], {#}, port: 1 }\n"${K}": "${B}$${C}"\nlist: [${D}, ${E:-a, b}] # ${F}\n';
-  assert.deepEqual(loadConfigFile(file(text.replace('{#', '#'))), {
+  assert.deepEqual(await loadConfigFile(file(text.replace('{#', '#'))), {
     server: { host: '${A:-[x], #}', port: 1 },
     '${K}': '${B}$${C}',
     list: ['${D}', '${E:-a, b}'],
   });
 });
 
-test('JSON is read too, with tabs, and a key given twice is an error', () => {
+test('JSON is read too, with tabs, and a key given twice is an error', async () => {
   const json = JSON.stringify({ server: { port: 1 }, keys: [{ key: '${X:-y}' }] }, null, '\t');
-  assert.deepEqual(loadConfigFile(file(json, 'gateway.json')), JSON.parse(json));
+  assert.deepEqual(await loadConfigFile(file(json, 'gateway.json')), JSON.parse(json));
   const path = file('{"a": 1,\n "a": 2}', 'twice.json');
-  assert.throws(() => loadConfigFile(path), { message: `${path}:2:2 Map keys must be unique` });
+  await assert.rejects(loadConfigFile(path), { message: `${path}:2:2 Map keys must be unique` });
 });
 
-test('an empty file is an empty configuration', () => {
-  assert.equal(loadConfigFile(file('# nothing\n')), null);
+test('an empty file is an empty configuration', async () => {
+  assert.equal(await loadConfigFile(file('# nothing\n')), null);
 });
 
-test('a syntax error names file, line and column, and quotes nothing', () => {
+test('a syntax error names file, line and column, and quotes nothing', async () => {
   const cases: [text: string, position: string][] = [
     ['server: {\n  port: 1\n', '3:1'],
     ['a:\n\t- b', '2:1'],
@@ -117,33 +117,30 @@ test('a syntax error names file, line and column, and quotes nothing', () => {
   ];
   for (const [text, position] of cases) {
     const path = file(text);
-    assert.throws(
-      () => loadConfigFile(path),
-      (error: Error & { code?: string }) => {
-        assert.equal(error.code, 'LLM_GATEWAY_INVALID_CONFIG');
-        assert.ok(error.message.startsWith(`${path}:${position} `), error.message);
-        assert.ok(!error.message.includes('sk-secret'), error.message);
-        return true;
-      },
-    );
+    await assert.rejects(loadConfigFile(path), (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'LLM_GATEWAY_INVALID_CONFIG');
+      assert.ok(error.message.startsWith(`${path}:${position} `), error.message);
+      assert.ok(!error.message.includes('sk-secret'), error.message);
+      return true;
+    });
   }
 });
 
-test('an alias without an anchor is an error that does not print it', () => {
+test('an alias without an anchor is an error that does not print it', async () => {
   const path = file('apiKey: *sk-secret\n');
-  assert.throws(() => loadConfigFile(path), {
+  await assert.rejects(loadConfigFile(path), {
     code: 'LLM_GATEWAY_INVALID_CONFIG',
     message: /^(?!.*sk-secret)/,
   });
 });
 
-test('a file that is not there is a clear error', () => {
+test('a file that is not there is a clear error', async () => {
   const path = join(folder, 'none.yaml');
-  assert.throws(() => loadConfigFile(path), { message: `${path} cannot be read: there is no such file` });
-  assert.throws(() => loadConfigFile(folder), { message: `${folder} cannot be read: EISDIR` });
+  await assert.rejects(loadConfigFile(path), { message: `${path} cannot be read: there is no such file` });
+  await assert.rejects(loadConfigFile(folder), { message: `${folder} cannot be read: EISDIR` });
 });
 
-test('a mapping that contains itself is refused', () => {
-  const input = loadConfigFile(file('server: &s { host: *s, port: *s }'));
+test('a mapping that contains itself is refused', async () => {
+  const input = await loadConfigFile(file('server: &s { host: *s, port: *s }'));
   assert.throws(() => parseConfig(input, {}), /server\.host is nested too deeply, or contains itself/);
 });
