@@ -15,9 +15,9 @@ const PARK_MS = 1000;
 const WARM_MS = 10_000;
 /**
  * Of the thread that writes. V8 would let its young generation grow to 48 MB and keep it; a row costs the same with this
- * (about 50 us of CPU with 1, 4 or 48 MB, `bench/ledger-writer.ts` at 6000 rows a second).
+ * (51 us of CPU either way, `bench/ledger-writer.ts` at 6000 rows a second).
  */
-const YOUNG_MB = 1;
+const YOUNG_MB = 4;
 
 const parked: { thread: Worker; role: Role }[] = [];
 
