@@ -66,6 +66,8 @@ async function liveFeed(app: FastifyInstance): Promise<void> {
     if (key !== undefined && feed.sizeOf(key) >= MAX_OWN_READERS) {
       throw full(`This API key has ${MAX_OWN_READERS} readers already.`);
     }
+    // It ends with the server, which would otherwise wait for the connection to be idle for long enough.
+    if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close');
     return reply.headers(headers).send(feed.open(key, () => seesTheSame(request, key)));
   });
 }

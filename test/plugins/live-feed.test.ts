@@ -68,6 +68,8 @@ test('the feed works without a ledger', async (t) => {
 test('closing the app ends the feed at once', async (t) => {
   const { app, url } = await startGateway(t, echo);
   const { response } = await follow(t, url);
+  // Else the server would wait for the connection until it has been idle for more than a minute.
+  assert.equal(response.headers.connection, 'close');
   response.resume();
   const ended = once(response, 'end');
   await app.close();
