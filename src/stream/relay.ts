@@ -1,9 +1,10 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { EndReason } from '../exchange.js';
 import { transportFailure } from '../upstream/failure.js';
 import type { Timers } from '../upstream/timers.js';
 import { createBoundary } from './boundary.js';
 import { isErrorEvent, type StreamError } from './event-error.js';
+import { createOutput } from './output.js';
 import type { Tap } from './tap.js';
 
 /** Held bytes above this are released although no content was seen, so that memory stays bounded. */
@@ -94,22 +95,20 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   const ready = new Promise<EarlyEnd | null>((resolve) => {
     settleReady = resolve;
   });
-  const output = new Readable({
-    read() {
+  const output = createOutput({
+    onReady() {
       if (state !== 'flowing') return;
       timers.resume();
       body.resume();
     },
-    destroy(error, callback) {
-      leave();
-      callback(error);
-    },
+    onDestroy: leave,
   });
+  const { stream } = output;
 
   // Who reads it may not be listening yet, and an error that nobody listens to would end the process.
-  output.on('error', () => {});
+  stream.on('error', () => {});
   // A client that reads slowly takes the last bytes after the answer is over.
-  output.once('end', noteDelivered);
+  stream.once('end', noteDelivered);
   body.on('data', onData);
   body.on('end', onBodyEnd);
   body.on('error', (error: Error) => {
@@ -199,14 +198,14 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
       tail.push(shown);
       return;
     }
-    if (output.push(shown)) return;
+    if (output.write(shown)) return;
     timers.pause();
     body.pause();
   }
 
   /** The client has all that was pushed once the buffer is empty and the terminator was among it. */
   function noteDelivered(): void {
-    if (delivered || !tap.facts.terminated || output.readableLength > 0) return;
+    if (delivered || !tap.facts.terminated || !output.isTaken()) return;
     delivered = true;
     options.onDelivered();
   }
@@ -220,8 +219,8 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   }
 
   function sendTail(): void {
-    for (const bytes of tail) output.push(bytes);
-    output.push(null);
+    for (const bytes of tail) output.write(bytes);
+    output.end();
     noteDelivered();
   }
 
@@ -240,11 +239,11 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     if (event === null) {
       over();
       options.onEnd({ kind: 'broken', endReason, message });
-      output.destroy(options.failure(endReason, message));
+      stream.destroy(options.failure(endReason, message));
     } else {
       ending = true;
       // An event that was cut in two must not swallow the one that tells.
-      push(Buffer.from(`${boundary.reached ? '' : '\n\n'}${event}`));
+      push(Buffer.from(`${boundary.isReached() ? '' : '\n\n'}${event}`));
       finish({ kind: 'broken', endReason, message });
     }
     body.destroy();
@@ -302,13 +301,13 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
 
   return {
     ready,
-    output,
+    output: stream,
     breakOff,
     leave,
     destroy() {
       flush();
       stop();
-      output.destroy();
+      stream.destroy();
     },
   };
 }
