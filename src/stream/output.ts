@@ -19,8 +19,8 @@ export interface Output {
   end(): void;
 }
 
-/** What is read at once of a connection: with less, the first read of a burst would stop the reading. */
-const HELD_BYTES = 65_536;
+/** Twice what is read at once of a connection: with less, a read of a burst would stop the reading. */
+const HELD_BYTES = 131_072;
 
 /** Tells of a response of HTTP/1 that it is to be piped into, instead of doing so. */
 class Outgoing extends Readable {
@@ -32,7 +32,8 @@ class Outgoing extends Readable {
   }
 
   override pipe<T extends NodeJS.WritableStream>(destination: T, options?: { end?: boolean }): T {
-    const isPlain = options === undefined && this.readableFlowing === null;
+    // What broke off before has nothing to send: it may still be answered with an error.
+    const isPlain = options === undefined && this.readableFlowing === null && !this.destroyed;
     if (!isPlain || !(destination instanceof ServerResponse)) return super.pipe(destination, options);
     this.#onResponse(destination);
     return destination;
@@ -72,17 +73,20 @@ export function createOutput({ onReady, onDestroy }: OutputOptions): Output {
   return {
     stream,
     isTaken() {
-      return stream.readableLength === 0;
+      return (response === null ? stream.readableLength : response.writableLength) === 0;
     },
     write(bytes) {
+      if (response === null) return stream.push(bytes);
       // Whoever closed it tells the stream.
-      if (response?.destroyed) return true;
-      return response === null ? stream.push(bytes) : response.write(bytes);
+      if (response.destroyed || response.writableEnded) return true;
+      // Once a write was not taken there is a `drain`, also when only the next one has to wait for it.
+      return response.write(bytes) || response.writableLength < HELD_BYTES;
     },
     end() {
       ended = true;
-      response?.end();
+      // First, so that whoever waits for both hears that nothing was missing before the response closes.
       stream.push(null);
+      response?.end();
     },
   };
 }

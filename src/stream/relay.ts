@@ -4,15 +4,13 @@ import { transportFailure } from '../upstream/failure.js';
 import type { Timers } from '../upstream/timers.js';
 import { createBoundary } from './boundary.js';
 import { isErrorEvent, type StreamError } from './event-error.js';
+import { linger } from './linger.js';
 import { createOutput } from './output.js';
+import { createReads } from './reads.js';
 import type { Tap } from './tap.js';
 
 /** Held bytes above this are released although no content was seen, so that memory stays bounded. */
 const MAX_HELD_BYTES = 1024 * 1024;
-/** How long an upstream may keep its connection open after the terminator before it is closed. */
-const LINGER_MS = 1_000;
-/** Reads that follow one another faster than this are likely to be of one burst. */
-const BURST_MS = 1;
 const MALFORMED = 'The upstream sent an event that is not JSON.';
 
 /** How a relay ended after its commit point. */
@@ -81,23 +79,24 @@ export interface Relay {
 export function createRelay(body: Readable, options: RelayOptions): Relay {
   const { tap, timers } = options;
   let state: 'holding' | 'flowing' | 'draining' | 'over' = 'holding';
-  let reads: Buffer[] = [];
-  let readAt = 0;
   let held: Buffer[] = [];
   let heldBytes = 0;
+  let paused = false;
   let ending = false;
   const tail: Buffer[] = [];
   let drained = 0;
   let delivered = false;
   let contentSeen = false;
   const boundary = createBoundary();
+  const reads = createReads(read);
   let settleReady: (early: EarlyEnd | null) => void;
   const ready = new Promise<EarlyEnd | null>((resolve) => {
     settleReady = resolve;
   });
   const output = createOutput({
     onReady() {
-      if (state !== 'flowing') return;
+      if (state !== 'flowing' || !paused) return;
+      paused = false;
       timers.resume();
       body.resume();
     },
@@ -118,28 +117,23 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   body.on('close', () => breakOff('upstream_reset', 'The upstream closed the connection.'));
 
   function onData(chunk: Buffer): void {
-    if (state === 'over' || reads.push(chunk) > 1) return;
-    const before = readAt;
-    readAt = performance.now();
-    // Of a burst every event may be a read of its own: those that come in the same turn are written together.
-    if (state === 'flowing' && readAt - before < BURST_MS) process.nextTick(flush);
-    else flush();
+    if (state === 'over') return;
+    reads.add(chunk);
+    // Before the first content nothing is written that could wait for more.
+    if (state !== 'flowing') reads.flush();
   }
 
-  /** Takes in what was read since the last time. */
-  function flush(): void {
-    if (reads.length === 0 || state === 'over') return;
-    const chunks = reads;
-    reads = [];
-    options.onRead(chunks, readAt);
-    timers.activity();
+  function read(chunks: readonly Buffer[], at: number): void {
+    if (state === 'over') return;
+    options.onRead(chunks, at);
+    timers.activity(at);
     const bytes = tap.write(...chunks);
     if (state === 'draining') drain(chunks);
     else take(bytes);
   }
 
   function onBodyEnd(): void {
-    flush();
+    reads.flush();
     if (state === 'over') return;
     const rest = tap.end();
     if (state === 'draining') {
@@ -199,6 +193,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
       return;
     }
     if (output.write(shown)) return;
+    paused = true;
     timers.pause();
     body.pause();
   }
@@ -215,7 +210,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     options.onEnd(end);
     if (options.seal === null) sendTail();
     else void options.seal().then(sendTail);
-    linger();
+    linger(body);
   }
 
   function sendTail(): void {
@@ -231,7 +226,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   }
 
   function breakOff(endReason: EndReason, message: string): void {
-    flush();
+    reads.flush();
     if (state === 'holding') endEarly({ endReason, message, error: null });
     if (state === 'draining') stop();
     if (state === 'over') return;
@@ -250,7 +245,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   }
 
   function leave(): void {
-    flush();
+    reads.flush();
     if (state === 'draining' || state === 'over') return;
     if (options.drainBytes === null) stop();
     else startDraining();
@@ -271,15 +266,6 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
       timers.content();
     }
     if (tap.facts.terminated || tap.facts.error !== null || drained > (options.drainBytes ?? 0)) stop();
-  }
-
-  /** The answer is complete: let the upstream end its side, so that the connection can be used again. */
-  function linger(): void {
-    if (body.readableEnded || body.destroyed) return;
-    const timer = setTimeout(() => body.destroy(), LINGER_MS);
-    timer.unref();
-    body.once('close', () => clearTimeout(timer));
-    body.resume();
   }
 
   function stop(): void {
@@ -305,7 +291,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     breakOff,
     leave,
     destroy() {
-      flush();
+      reads.flush();
       stop();
       stream.destroy();
     },
