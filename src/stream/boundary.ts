@@ -6,7 +6,7 @@ export interface Boundary {
   /** The bytes that were just written. */
   written(bytes: Buffer): void;
   /** The last event is over, or none has begun: another one may follow. */
-  readonly reached: boolean;
+  isReached(): boolean;
 }
 
 /**
@@ -24,7 +24,7 @@ export function createBoundary(): Boundary {
         last = ((last << 8) | bytes.readUInt8(at)) & 0xffffff;
       }
     },
-    get reached() {
+    isReached() {
       const newest = last & 0xff;
       const before = (last >> 8) & 0xff;
       if (newest === CR) return isLineEnd(before);

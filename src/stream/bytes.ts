@@ -16,13 +16,13 @@ const KEEP = 16_384;
 
 export function createAccumulator(): Accumulator {
   let buffer = EMPTY;
-  let length = 0;
 
-  return {
-    get length() {
-      return length;
-    },
-    append(source, start, end) {
+  // A field and no getter: what is made for each stream and has one of those is kept, with all that it refers to, until
+  // the old generation of the heap is collected.
+  const accumulator = {
+    length: 0,
+    append(source: Buffer, start: number, end: number): void {
+      const { length } = accumulator;
       const needed = length + end - start;
       if (needed > buffer.length) {
         const grown = Buffer.allocUnsafe(Math.max(needed, buffer.length * 2, FIRST));
@@ -30,18 +30,19 @@ export function createAccumulator(): Accumulator {
         buffer = grown;
       }
       source.copy(buffer, length, start, end);
-      length = needed;
+      accumulator.length = needed;
     },
-    view: () => buffer.subarray(0, length),
+    view: () => buffer.subarray(0, accumulator.length),
     take() {
-      const taken = buffer.subarray(0, length);
+      const taken = accumulator.view();
       buffer = EMPTY;
-      length = 0;
+      accumulator.length = 0;
       return taken;
     },
     clear() {
-      length = 0;
+      accumulator.length = 0;
       if (buffer.length > KEEP) buffer = EMPTY;
     },
   };
+  return accumulator;
 }

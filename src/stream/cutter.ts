@@ -15,7 +15,7 @@ export interface Cutter {
   /** The bytes that go out now: the chunk itself when all of it does. With `release` nothing is held back. */
   flush(release: boolean): Buffer;
   /** How many bytes are held back. */
-  readonly held: number;
+  heldBytes(): number;
   /** What is held back, which it is no longer. */
   take(): Buffer;
 }
@@ -90,9 +90,7 @@ export function createCutter(): Cutter {
       removed.length = 0;
       return bytes;
     },
-    get held() {
-      return held.length;
-    },
+    heldBytes: () => held.length,
     take: held.take,
   };
 }

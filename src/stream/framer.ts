@@ -42,9 +42,9 @@ export interface Framer {
   /** Forgets the unfinished block, which is written again with what follows it. Not within an oversized event. */
   retract(): void;
   /** True where a block ends and the next one has not begun. */
-  readonly between: boolean;
+  isBetween(): boolean;
   /** True while the bytes of an oversized event pass by. */
-  readonly skipping: boolean;
+  isSkipping(): boolean;
 }
 
 /**
@@ -174,12 +174,8 @@ export function createFramer(options: FramerOptions): Framer {
       lineEmpty = true;
       afterCr = false;
     },
-    get between() {
-      return isBetween();
-    },
-    get skipping() {
-      return ends !== null;
-    },
+    isBetween,
+    isSkipping: () => ends !== null,
   };
 }
 

@@ -31,9 +31,9 @@ export interface StreamFacts {
 export interface Observer {
   readonly facts: StreamFacts;
   /** True after `[DONE]`. */
-  readonly done: boolean;
+  isDone(): boolean;
   /** The last event told nothing new, as any other of its shape would. */
-  readonly ordinary: boolean;
+  wasOrdinary(): boolean;
   /** Takes one event in. True if it is the chunk that carries nothing but usage. */
   observe(data: Buffer, event: string | null, complete: boolean): boolean;
   /** An event has become too large to be kept. */
@@ -155,12 +155,8 @@ export function createObserver(json: boolean, choices: number): Observer {
 
   return {
     facts,
-    get done() {
-      return done;
-    },
-    get ordinary() {
-      return ordinary;
-    },
+    isDone: () => done,
+    wasOrdinary: () => ordinary,
     observe,
     oversize() {
       facts.events++;

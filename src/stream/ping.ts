@@ -63,7 +63,7 @@ export function createPinged({ intervalMs, onPing }: PingOptions): Pinged {
   }
 
   function ring(): void {
-    if (!boundary.reached || output.readableLength > 0) {
+    if (!boundary.isReached() || output.readableLength > 0) {
       arm();
       return;
     }
@@ -121,7 +121,7 @@ export function createPinged({ intervalMs, onPing }: PingOptions): Pinged {
     output,
     attach,
     say(event) {
-      write(boundary.reached ? event : Buffer.concat([Buffer.from('\n\n'), event]));
+      write(boundary.isReached() ? event : Buffer.concat([Buffer.from('\n\n'), event]));
     },
     end() {
       finish();

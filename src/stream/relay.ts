@@ -1,17 +1,16 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { EndReason } from '../exchange.js';
 import { transportFailure } from '../upstream/failure.js';
 import type { Timers } from '../upstream/timers.js';
 import { createBoundary } from './boundary.js';
 import { isErrorEvent, type StreamError } from './event-error.js';
+import { linger } from './linger.js';
+import { createOutput } from './output.js';
+import { createReads } from './reads.js';
 import type { Tap } from './tap.js';
 
 /** Held bytes above this are released although no content was seen, so that memory stays bounded. */
 const MAX_HELD_BYTES = 1024 * 1024;
-/** How long an upstream may keep its connection open after the terminator before it is closed. */
-const LINGER_MS = 1_000;
-/** Reads that follow one another faster than this are likely to be of one burst. */
-const BURST_MS = 1;
 const MALFORMED = 'The upstream sent an event that is not JSON.';
 
 /** How a relay ended after its commit point. */
@@ -80,36 +79,35 @@ export interface Relay {
 export function createRelay(body: Readable, options: RelayOptions): Relay {
   const { tap, timers } = options;
   let state: 'holding' | 'flowing' | 'draining' | 'over' = 'holding';
-  let reads: Buffer[] = [];
-  let readAt = 0;
   let held: Buffer[] = [];
   let heldBytes = 0;
+  let paused = false;
   let ending = false;
   const tail: Buffer[] = [];
   let drained = 0;
   let delivered = false;
   let contentSeen = false;
   const boundary = createBoundary();
+  const reads = createReads(read);
   let settleReady: (early: EarlyEnd | null) => void;
   const ready = new Promise<EarlyEnd | null>((resolve) => {
     settleReady = resolve;
   });
-  const output = new Readable({
-    read() {
-      if (state !== 'flowing') return;
+  const output = createOutput({
+    onReady() {
+      if (state !== 'flowing' || !paused) return;
+      paused = false;
       timers.resume();
       body.resume();
     },
-    destroy(error, callback) {
-      leave();
-      callback(error);
-    },
+    onDestroy: leave,
   });
+  const { stream } = output;
 
   // Who reads it may not be listening yet, and an error that nobody listens to would end the process.
-  output.on('error', () => {});
+  stream.on('error', () => {});
   // A client that reads slowly takes the last bytes after the answer is over.
-  output.once('end', noteDelivered);
+  stream.once('end', noteDelivered);
   body.on('data', onData);
   body.on('end', onBodyEnd);
   body.on('error', (error: Error) => {
@@ -119,28 +117,23 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   body.on('close', () => breakOff('upstream_reset', 'The upstream closed the connection.'));
 
   function onData(chunk: Buffer): void {
-    if (state === 'over' || reads.push(chunk) > 1) return;
-    const before = readAt;
-    readAt = performance.now();
-    // Of a burst every event may be a read of its own: those that come in the same turn are written together.
-    if (state === 'flowing' && readAt - before < BURST_MS) process.nextTick(flush);
-    else flush();
+    if (state === 'over') return;
+    reads.add(chunk);
+    // Before the first content nothing is written that could wait for more.
+    if (state !== 'flowing') reads.flush();
   }
 
-  /** Takes in what was read since the last time. */
-  function flush(): void {
-    if (reads.length === 0 || state === 'over') return;
-    const chunks = reads;
-    reads = [];
-    options.onRead(chunks, readAt);
-    timers.activity();
+  function read(chunks: readonly Buffer[], at: number): void {
+    if (state === 'over') return;
+    options.onRead(chunks, at);
+    timers.activity(at);
     const bytes = tap.write(...chunks);
     if (state === 'draining') drain(chunks);
     else take(bytes);
   }
 
   function onBodyEnd(): void {
-    flush();
+    reads.flush();
     if (state === 'over') return;
     const rest = tap.end();
     if (state === 'draining') {
@@ -199,14 +192,15 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
       tail.push(shown);
       return;
     }
-    if (output.push(shown)) return;
+    if (output.write(shown)) return;
+    paused = true;
     timers.pause();
     body.pause();
   }
 
   /** The client has all that was pushed once the buffer is empty and the terminator was among it. */
   function noteDelivered(): void {
-    if (delivered || !tap.facts.terminated || output.readableLength > 0) return;
+    if (delivered || !tap.facts.terminated || !output.isTaken()) return;
     delivered = true;
     options.onDelivered();
   }
@@ -216,12 +210,12 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     options.onEnd(end);
     if (options.seal === null) sendTail();
     else void options.seal().then(sendTail);
-    linger();
+    linger(body);
   }
 
   function sendTail(): void {
-    for (const bytes of tail) output.push(bytes);
-    output.push(null);
+    for (const bytes of tail) output.write(bytes);
+    output.end();
     noteDelivered();
   }
 
@@ -232,7 +226,7 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
   }
 
   function breakOff(endReason: EndReason, message: string): void {
-    flush();
+    reads.flush();
     if (state === 'holding') endEarly({ endReason, message, error: null });
     if (state === 'draining') stop();
     if (state === 'over') return;
@@ -240,18 +234,18 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     if (event === null) {
       over();
       options.onEnd({ kind: 'broken', endReason, message });
-      output.destroy(options.failure(endReason, message));
+      stream.destroy(options.failure(endReason, message));
     } else {
       ending = true;
       // An event that was cut in two must not swallow the one that tells.
-      push(Buffer.from(`${boundary.reached ? '' : '\n\n'}${event}`));
+      push(Buffer.from(`${boundary.isReached() ? '' : '\n\n'}${event}`));
       finish({ kind: 'broken', endReason, message });
     }
     body.destroy();
   }
 
   function leave(): void {
-    flush();
+    reads.flush();
     if (state === 'draining' || state === 'over') return;
     if (options.drainBytes === null) stop();
     else startDraining();
@@ -274,15 +268,6 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
     if (tap.facts.terminated || tap.facts.error !== null || drained > (options.drainBytes ?? 0)) stop();
   }
 
-  /** The answer is complete: let the upstream end its side, so that the connection can be used again. */
-  function linger(): void {
-    if (body.readableEnded || body.destroyed) return;
-    const timer = setTimeout(() => body.destroy(), LINGER_MS);
-    timer.unref();
-    body.once('close', () => clearTimeout(timer));
-    body.resume();
-  }
-
   function stop(): void {
     if (state === 'over') return;
     if (state !== 'holding') options.onEnd({ kind: 'stopped' });
@@ -302,13 +287,13 @@ export function createRelay(body: Readable, options: RelayOptions): Relay {
 
   return {
     ready,
-    output,
+    output: stream,
     breakOff,
     leave,
     destroy() {
-      flush();
+      reads.flush();
       stop();
-      output.destroy();
+      stream.destroy();
     },
   };
 }

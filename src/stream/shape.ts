@@ -1,22 +1,23 @@
-import { isLiteralAt, type Literal, literalOf } from './literal.js';
+import { addLiteral, isLiteralAt, wordsIn } from './literal.js';
 import type { Ranges } from './ranges.js';
 
 /**
  * What the events in the middle of a stream have in common: they are the same bytes but for the text in them. One that
  * has the shape of an event that told nothing new tells nothing new either.
+ *
+ * In two flat lists, because each stream has its own: of a thousand streams none is in the processor's cache when its
+ * turn comes, and every object is waited for.
  */
 export interface Shape {
-  readonly parts: readonly Part[];
+  /** The bytes that are always the same, part after part, as `literal.ts` has them. */
+  readonly words: readonly number[];
+  /**
+   * For each part how many bytes are always the same, the value that follows them, and where in them begins what is to be
+   * taken out; -1 when it is not there.
+   */
+  readonly parts: readonly number[];
   /** The length of what is to be taken out of each. */
   readonly excess: number;
-}
-
-/** Bytes that are always the same, and what kind of value follows them. */
-interface Part {
-  readonly literal: Literal;
-  readonly value: Value;
-  /** Where in the literal begins what is to be taken out; -1 when it is not there. */
-  readonly excessAt: number;
 }
 
 type Value = typeof TEXT | typeof PADDING | typeof NUMBER | typeof NOTHING;
@@ -61,11 +62,13 @@ export function shapeOf(block: Buffer, excess: Ranges): Shape | null {
   if (block.length > MAX_BYTES || block[block.length - 1] !== LF || excess.length > 2) return null;
   const [start = -1, end = -1] = excess;
   const view = new DataView(block.buffer, block.byteOffset, block.length);
-  const parts: Part[] = [];
+  const words: number[] = [];
+  const parts: number[] = [];
   let from = 0;
   const add = (to: number, value: Value) => {
     const excessAt = start >= from && end <= to ? start - from : -1;
-    parts.push({ literal: literalOf(view, from, to), value, excessAt });
+    addLiteral(words, view, from, to);
+    parts.push(to - from, value, excessAt);
   };
   for (const { 0: member, 1: text, 2: padding, 3: number, index } of block
     .toString('latin1')
@@ -75,7 +78,7 @@ export function shapeOf(block: Buffer, excess: Ranges): Shape | null {
     from = index + member.length;
   }
   add(block.length, NOTHING);
-  return { parts, excess: end - start };
+  return { words, parts, excess: end - start };
 }
 
 /**
@@ -94,28 +97,33 @@ export function passBy(shape: Shape, bytes: Buffer, from: number, tally: Tally, 
 
 /** The end of the event at `start`; -1 when it has another shape, or is not all there. */
 function endOf(
-  { parts, excess }: Shape,
+  { words, parts, excess }: Shape,
   view: DataView,
   start: number,
   tally: Tally,
   ranges: number[],
 ): number {
   let at = start;
+  let word = 0;
   let text = 0;
-  let excessAt = -1;
-  for (const part of parts) {
-    if (!isLiteralAt(part.literal, view, at)) return -1;
-    if (part.excessAt !== -1) excessAt = at + part.excessAt;
-    at += part.literal.length;
-    if (part.value === NOTHING) break;
-    const end = part.value === NUMBER ? numberEnd(view, at) : stringEnd(view, at);
+  let excessStart = -1;
+  for (let index = 0; index < parts.length; index += 3) {
+    const length = parts[index] ?? 0;
+    const value = parts[index + 1];
+    const excessAt = parts[index + 2] ?? -1;
+    if (!isLiteralAt(words, word, length, view, at)) return -1;
+    if (excessAt !== -1) excessStart = at + excessAt;
+    word += wordsIn(length);
+    at += length;
+    if (value === NOTHING) break;
+    const end = value === NUMBER ? numberEnd(view, at) : stringEnd(view, at);
     if (end === -1) return -1;
-    if (part.value === TEXT) text += end - at;
+    if (value === TEXT) text += end - at;
     at = end;
   }
   tally.events++;
   tally.contentBytes += text;
-  if (excessAt !== -1) ranges.push(excessAt, excessAt + excess);
+  if (excessStart !== -1) ranges.push(excessStart, excessStart + excess);
   return at;
 }
 

@@ -68,7 +68,7 @@ export function createTap(options: TapOptions): Tap {
     maxEventBytes,
     onEvent(data, event, complete) {
       usageOnly = observer.observe(data, event, complete) && stripUsage;
-      isOrdinary = observer.ordinary;
+      isOrdinary = observer.wasOrdinary();
       mentioned = stripUsage && mentionsUsage(data);
     },
     onOversize: observer.oversize,
@@ -100,7 +100,7 @@ export function createTap(options: TapOptions): Tap {
 
   /** Whether nothing that follows counts. */
   function isNewsOver(): boolean {
-    return observer.done || facts.error !== null || facts.malformed;
+    return observer.isDone() || facts.error !== null || facts.malformed;
   }
 
   function write(...chunks: readonly Buffer[]): Buffer {
@@ -110,25 +110,25 @@ export function createTap(options: TapOptions): Tap {
     const from = isBetween ? routine.passBy(chunk, 0, facts, cutter.removed) : 0;
     if (from === chunk.length && cutter.removed.length === 0) return chunk;
     // What follows `[DONE]` is no event of this answer, and nothing is held back by then.
-    if (observer.done) return chunk;
-    const wasSkipping = framer.skipping;
+    if (observer.isDone()) return chunk;
+    const wasSkipping = framer.isSkipping();
     writing = chunk;
-    blockStart = framer.between ? from : -1;
+    blockStart = framer.isBetween() ? from : -1;
     cutter.begin(chunk);
     if (from > 0) cutter.boundary(from, 'all');
     framer.write(chunk, from);
     const out = cutter.flush(isReleased());
     writing = NOTHING;
     // A LF behind a CR would belong to what was before.
-    isBetween = framer.between && chunk[chunk.length - 1] === LF && !isNewsOver();
-    return stripUsage && (wasSkipping || framer.skipping) ? withoutNullUsage(out) : out;
+    isBetween = framer.isBetween() && chunk[chunk.length - 1] === LF && !isNewsOver();
+    return stripUsage && (wasSkipping || framer.isSkipping()) ? withoutNullUsage(out) : out;
   }
 
   /** In one piece with the beginning of their first event, which is the shortest way to know it as a whole. */
   function contiguous(chunks: readonly Buffer[]): Buffer {
     const [first = NOTHING] = chunks;
     if (isBetween) return chunks.length < 2 ? first : Buffer.concat(chunks);
-    const again = cutter.held > 0 && cutter.held <= MAX_AGAIN_BYTES && !framer.skipping;
+    const again = cutter.heldBytes() > 0 && cutter.heldBytes() <= MAX_AGAIN_BYTES && !framer.isSkipping();
     if (!again) return chunks.length < 2 ? first : Buffer.concat(chunks);
     if (chunks.length === 1 && first.length === 0) return first;
     framer.retract();
@@ -137,11 +137,11 @@ export function createTap(options: TapOptions): Tap {
 
   /** Whether unfinished bytes may go out: within an event too large to be held, and after the last one. */
   function isReleased(): boolean {
-    return (framer.skipping || observer.done) && !failed && !facts.malformed;
+    return (framer.isSkipping() || observer.isDone()) && !failed && !facts.malformed;
   }
 
   function end(): Buffer {
-    if (!observer.done) framer.end();
+    if (!observer.isDone()) framer.end();
     const held = cutter.take();
     if (usageOnly) return NOTHING;
     return stripUsage ? withoutNullUsage(held) : held;

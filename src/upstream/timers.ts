@@ -15,8 +15,8 @@ export interface Timeouts {
 export interface Timers {
   /** The first content has come: from now on gaps count. */
   content(): void;
-  /** Bytes came. */
-  activity(): void;
+  /** Bytes came; `at` is of `performance.now()`. Costs next to nothing. */
+  activity(at?: number): void;
   /** The client is slow: nobody waits for the upstream. */
   pause(): void;
   resume(): void;
@@ -40,6 +40,8 @@ class AttemptTimers implements Timers {
   private first: NodeJS.Timeout | null = null;
   private readonly total: NodeJS.Timeout;
   private idle: NodeJS.Timeout | null = null;
+  /** When bytes came since the idle timer was set; 0: none did. It is looked at when the timer rings, and not set anew. */
+  private activeAt = 0;
   private check: NodeJS.Immediate | null = null;
   private waiting = true;
   private flowing = false;
@@ -64,10 +66,8 @@ class AttemptTimers implements Timers {
     this.resume();
   }
 
-  activity(): void {
-    if (this.idle === null) return;
-    this.stopCheck();
-    this.idle.refresh();
+  activity(at = performance.now()): void {
+    this.activeAt = at;
   }
 
   pause(): void {
@@ -78,7 +78,7 @@ class AttemptTimers implements Timers {
 
   resume(): void {
     if (!this.flowing || this.idle !== null) return;
-    this.idle = setTimeout(ringUnlessRead, this.timeouts.idle, this, 'idle_timeout');
+    this.awaitBytes(this.timeouts.idle);
   }
 
   clear(): void {
@@ -96,6 +96,22 @@ class AttemptTimers implements Timers {
   /** After a stall of the event loop timers run before sockets are read: what was waited for may have come. */
   ringUnlessRead(reason: EndReason): void {
     this.check = setImmediate(ring, this, reason);
+  }
+
+  /** The same, and bytes that came before count as well. */
+  ringUnlessActive(): void {
+    this.check = setImmediate(ringOrGoOn, this);
+  }
+
+  ringOrGoOn(): void {
+    const left = this.activeAt === 0 ? 0 : this.activeAt + this.timeouts.idle - performance.now();
+    if (left > 0) this.awaitBytes(Math.ceil(left));
+    else this.ring('idle_timeout');
+  }
+
+  private awaitBytes(ms: number): void {
+    this.activeAt = 0;
+    this.idle = setTimeout(ringUnlessActive, ms, this);
   }
 
   private startFirst(): void {
@@ -123,4 +139,12 @@ function ring(timers: AttemptTimers, reason: EndReason): void {
 
 function ringUnlessRead(timers: AttemptTimers, reason: EndReason): void {
   timers.ringUnlessRead(reason);
+}
+
+function ringUnlessActive(timers: AttemptTimers): void {
+  timers.ringUnlessActive();
+}
+
+function ringOrGoOn(timers: AttemptTimers): void {
+  timers.ringOrGoOn();
 }

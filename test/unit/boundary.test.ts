@@ -6,11 +6,11 @@ import { createBoundary } from '../../src/stream/boundary.js';
 function reachedAfter(...pieces: string[]): boolean {
   const boundary = createBoundary();
   for (const piece of pieces) boundary.written(Buffer.from(piece));
-  return boundary.reached;
+  return boundary.isReached();
 }
 
 test('a stream begins at a boundary', () => {
-  assert.equal(createBoundary().reached, true);
+  assert.equal(createBoundary().isReached(), true);
   assert.equal(reachedAfter(''), true);
 });
 

@@ -108,10 +108,10 @@ test('an oversized event is reported once and as soon as it is over the cap', ()
   const framer = createFramer({ maxEventBytes: 10, onEvent: () => {}, onOversize: () => oversized++ });
   framer.write(Buffer.from('data: 0123456789'));
   assert.equal(oversized, 1);
-  assert.equal(framer.skipping, true);
+  assert.equal(framer.isSkipping(), true);
   framer.write(Buffer.from('more\n\n'));
   assert.equal(oversized, 1);
-  assert.equal(framer.skipping, false);
+  assert.equal(framer.isSkipping(), false);
 });
 
 test('a last event without a blank line is marked as cut short', () => {

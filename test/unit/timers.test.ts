@@ -91,7 +91,7 @@ test('cleared clocks never ring, whatever is called afterwards', async (t) => {
   assert.deepEqual(rung, []);
 });
 
-// Not with a mocked clock: the timers it hands out do not know `refresh` in Node 20.
+// Not with a mocked clock: `performance.now` would not know of it.
 test('bytes put the next gap off', async () => {
   let reads = 0;
   const reason = await new Promise((resolve) => {
