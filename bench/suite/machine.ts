@@ -2,12 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
-/** Clock ticks a second in `/proc/PID/stat`; the kernel gives user space 100 on every architecture Node runs on. */
-const TICKS = 100;
-
 /** What the kernel says of a process, all its threads together. Linux only. */
 export interface ProcessMeter {
-  /** Seconds of processor time so far, in steps of 10 ms. */
+  /** Seconds of processor time so far, to the nanosecond. Of threads that have ended, what was seen of them. */
   cpu(): number;
   /** The same by thread; the first one is the main thread. */
   threads(): Map<string, number>;
@@ -25,12 +22,14 @@ export function meterOf(pid: number): ProcessMeter {
     const found = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
     return Number(found?.[1]) * 1024;
   };
+  const seen = new Map<string, number>();
+  const threads = (): Map<string, number> => {
+    for (const task of readdirSync(`/proc/${pid}/task`)) seen.set(task, cpuOf(`/proc/${pid}/task/${task}`));
+    return new Map(seen);
+  };
   return {
-    cpu: () => cpuOf(`/proc/${pid}/stat`),
-    threads() {
-      const tasks = readdirSync(`/proc/${pid}/task`);
-      return new Map(tasks.map((task) => [task, cpuOf(`/proc/${pid}/task/${task}/stat`)]));
-    },
+    cpu: () => [...threads().values()].reduce((sum, seconds) => sum + seconds, 0),
+    threads,
     rss: () => status('VmRSS'),
     peak: () => status('VmHWM'),
     // proc(5): 5 resets the peak to what is resident now.
@@ -39,11 +38,10 @@ export function meterOf(pid: number): ProcessMeter {
   };
 }
 
-function cpuOf(path: string): number {
-  const stat = readFileSync(path, 'latin1');
-  // proc(5): utime and stime are fields 14 and 15; the second, a name in brackets, may hold anything.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS;
+/** The first number of `schedstat` is the time on a processor, in nanoseconds; `stat` counts in steps of 10 ms. */
+function cpuOf(task: string): number {
+  const [ns] = readFileSync(`${task}/schedstat`, 'latin1').split(' ');
+  return Number(ns) / 1e9;
 }
 
 /** The core that the measured process has to itself, and the one for everything else. */

@@ -122,7 +122,8 @@ class Call implements Dispatcher.DispatchHandler, UpstreamBody {
       highWaterMark: READ_AHEAD_BYTES,
       read: () => this.resume?.(),
       destroy: (error, done) => {
-        this.stop(error ?? new errors.RequestAbortedError());
+        // An error is a stack, which is worth nothing once the answer is whole.
+        if (!this.isOver) this.stop(error ?? new errors.RequestAbortedError());
         done(error);
       },
     });
