@@ -8,7 +8,7 @@ import { chat, post, temporaryFolder } from '../helpers/gateway.js';
 import { json, startUpstream } from '../helpers/upstream.js';
 import { assertClean, canary, whole } from './canary.js';
 
-test('no secret is in what is said about a configuration that is wrong', () => {
+test('no secret is in what is said about a configuration that is wrong', async () => {
   const secret = canary.providerKey;
   const provider = (fields: object) => ({ providers: { main: { type: 'openai-compatible', ...fields } } });
   const wrong: unknown[] = [
@@ -53,11 +53,8 @@ test('no secret is in what is said about a configuration that is wrong', () => {
   ];
   for (const each of texts) {
     writeFileSync(file, each);
-    try {
-      loadConfigFile(file);
-    } catch (error) {
-      assertClean('an error about a file', String(error), [secret]);
-    }
+    const error: unknown = await loadConfigFile(file).catch((cause) => cause);
+    assertClean('an error about a file', String(error), [secret]);
   }
 });
 
