@@ -58,7 +58,7 @@ export default async function exchanges(app: FastifyInstance): Promise<void> {
     async (request, reply) => {
       const query = understood(() => parseExchangeQuery(request.query, Date.now()));
       query.filter = { ...query.filter, ...ownOnly(request) };
-      return sendJson(reply, await app.gatewayStats.text({ report: 'exchanges', query }));
+      return sendJson(reply, await app.gatewayStats.json({ report: 'exchanges', query }));
     },
   );
 

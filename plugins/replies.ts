@@ -21,8 +21,9 @@ export function removable(summary: string): { gateway: GatewayRouteConfig } {
 }
 
 /** Sends what is JSON already. */
-export function sendJson(reply: FastifyReply, json: string): FastifyReply {
-  return reply.type('application/json; charset=utf-8').send(json);
+export function sendJson(reply: FastifyReply, json: Uint8Array): FastifyReply {
+  const bytes = Buffer.from(json.buffer, json.byteOffset, json.byteLength);
+  return reply.type('application/json; charset=utf-8').send(bytes);
 }
 
 /** The caller's mistakes become a 400 with their own message. */

@@ -210,7 +210,7 @@ function reportsOf(ask: StoreWorker['ask'], write: StoreWorker['ask']): Reports 
     exchange: (id) => ask('exchange', id),
     sessions: (query) => ask('sessions', query),
     export: (query) => ask('export', query),
-    text: (question) => ask('text', question),
+    json: (question) => ask('json', question),
     remove: (id) => write('remove', id),
   };
 }

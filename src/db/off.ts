@@ -24,7 +24,7 @@ export function reportsOff(): Reports {
     exchange: off,
     sessions: off,
     export: off,
-    text: off,
+    json: off,
     remove: off,
   };
 }

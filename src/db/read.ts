@@ -20,7 +20,7 @@ export function createReports(client: Database): ReadReports {
   const payloadsOf = preparePayloadReader(client);
   const priceOf = preparePriceReader(client);
 
-  const reports: Omit<ReadReports, 'text'> = {
+  const reports: Omit<ReadReports, 'json'> = {
     totals: prepareTotals(client),
     sessions: prepareSessionSums(client),
     async exchanges(query) {
@@ -53,5 +53,9 @@ export function createReports(client: Database): ReadReports {
     return report === 'exchanges' ? reports.exchanges(query) : reports.sessions(query);
   }
 
-  return { ...reports, text: async (question) => JSON.stringify(await answer(question)) };
+  const encoder = new TextEncoder();
+  return {
+    ...reports,
+    json: async (question) => encoder.encode(JSON.stringify(await answer(question))),
+  };
 }

@@ -115,8 +115,11 @@ export interface Reports {
   sessions(query: SessionQuery): Promise<SessionPage>;
   /** Part of an export: up to `limit` exchanges as lines of JSON or CSV, without a head line. */
   export(query: ExportQuery): Promise<ExportPart>;
-  /** The same as JSON, made in the thread that reads, because a large answer would hold up the event loop. */
-  text(question: Question): Promise<string>;
+  /**
+   * The same as the bytes of its JSON, made in the thread that reads and handed over without a copy: a large answer
+   * would hold up the event loop.
+   */
+  json(question: Question): Promise<Uint8Array>;
   /**
    * Removes an exchange with its attempts and its links to payloads; false when there is none of that id. What it
    * added to the statistics stays.

@@ -56,7 +56,7 @@ export interface TaskTypes extends SmallTasks {
   session: { input: DetailQuery; output: SessionDetail | null };
   sessionKeys: { input: string; output: string[] };
   export: { input: ExportQuery; output: ExportPart };
-  text: { input: Question; output: string };
+  json: { input: Question; output: Uint8Array };
   /** Removes an exchange by its id. */
   remove: { input: string; output: boolean };
   /** One step of a session's removal. */
@@ -185,7 +185,7 @@ export function createStore(options: StoreOptions): Tasks {
     session: (query) => report((reports) => reports.session(query)),
     sessionKeys: (id) => report((reports) => reports.sessionKeys(id)),
     export: (query) => report((reports) => reports.export(query)),
-    text: (question) => report((reports) => reports.text(question)),
+    json: (question) => report((reports) => reports.json(question)),
     remove: (id) => change((changes) => changes.exchange(id)),
     recall: (name) => change((changes) => changes.memory.recall(name)),
     remember: (note) => change((changes) => changes.memory.remember(note)),

@@ -27,7 +27,9 @@ async function answer<Task extends keyof TaskTypes>({ task, input }: Question<Ta
 }
 
 function reply(to: Answer): void {
-  parentPort?.postMessage(to);
+  // A view is only ever sent of bytes that were made for it.
+  const bytes = 'value' in to && to.value instanceof Uint8Array ? to.value.buffer : null;
+  parentPort?.postMessage(to, bytes instanceof ArrayBuffer ? [bytes] : []);
 }
 
 /** Errors lose their code on the way between threads. */
