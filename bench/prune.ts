@@ -4,13 +4,13 @@
 //
 // The gateway (provider echo) is a process of its own. Requests leave at fixed times, whatever became of those before, so
 // that waiting shows. Turns of 20 s with retention and without it take each other's place until all old rows are gone, so
-// that what else the machine does happens to both. Takes about 15 minutes.
+// that what else the machine does happens to both. Takes about 7 minutes.
 //
-// Measured on two cores shared with other work (load average 12; medians of 17 turns):
-//    without retention  p50 1.4, p90  8.1, p99  87.9 ms
-//    while pruning      p50 1.8, p90 12.5, p99 103.7 ms     338 MB before, 23 MB after 439 s of pruning
-// On such a machine every millisecond of another thread shows; with a fifth of the writing thread instead of a tenth it
-// was p99 147 ms against 88.
+// Measured on two cores with nothing else to do (medians of 9 turns):
+//    without retention  p50 1.2, p90 1.8, p99 4.4 ms
+//    while pruning      p50 1.0, p90 1.8, p99 4.4 ms     340 MB before, 15 MB after 186 s of pruning
+// With a load average of 12 it was p99 88 ms without and 104 ms with; with a fifth of the writing thread instead of a
+// tenth, 147 ms.
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';

@@ -56,7 +56,7 @@ async function main(options: Options): Promise<void> {
 
   console.log(`${facts.join('\n')}\n`);
   const mock = await startMock();
-  const results = await run({
+  const { results, failures } = await run({
     lanes: lanes.filter(({ name }) => options.lanes.includes(name)),
     subjects,
     context: { mock, pace: options.quick ? quickPace : fullPace },
@@ -73,7 +73,9 @@ async function main(options: Options): Promise<void> {
     `\n${((performance.now() - startedAt) / 1000).toFixed(0)} s, load ${loadavg()[0]?.toFixed(1)} at the end`,
   );
   if (options.json !== null)
-    writeFileSync(options.json, JSON.stringify({ facts, options, results }, null, 1));
+    writeFileSync(options.json, JSON.stringify({ facts, options, results, failures }, null, 1));
+  for (const failure of failures) console.error(failure);
+  if (failures.length > 0) process.exitCode = 1;
 }
 
 function addPortkey(subjects: Set<SubjectName>): void {

@@ -8,7 +8,7 @@ import type { Subject } from './subject.js';
 const SHARE = 0.8;
 const EVERY_MS = 1000;
 const CONNECTIONS = 128;
-const REPORT = '/stats?since=24h&group_by=model,key&interval=minute';
+const REPORT = '/stats?since=24h&group_by=model&interval=5m';
 
 /** Looks for the most it can take and gives it a part of that, while somebody watches the statistics. */
 export async function measureWithStats(subject: Subject, context: Context): Promise<Metrics> {

@@ -21,20 +21,33 @@ export interface Run {
 
 const groups = ['json', 'streams', 'paced', 'start'] as const;
 
-/** Measures all lanes. Rejects with the lane's name when an answer was wrong. */
-export async function run({ lanes, ...run }: Run): Promise<LaneResult[]> {
+/** What was measured, and what kept others from being measured: a wrong answer, with the lane's name. */
+export interface Outcome {
+  readonly results: readonly LaneResult[];
+  readonly failures: readonly string[];
+}
+
+/** Measures all lanes. One that fails has no figures, and the others theirs. */
+export async function run({ lanes, ...run }: Run): Promise<Outcome> {
   const results: LaneResult[] = [];
+  const failures: string[] = [];
   for (const group of groups) {
     const members = lanes.filter((lane) => lane.group === group);
     const names = new Set(members.flatMap((lane) => subjectsOf(lane, run)));
     const started = group === 'start' ? [] : await start([...names], group, run);
     try {
-      for (const lane of members) results.push(await measureLane(lane, started, run));
+      for (const lane of members) {
+        try {
+          results.push(await measureLane(lane, started, run));
+        } catch (error) {
+          failures.push(error instanceof Error ? error.message : String(error));
+        }
+      }
     } finally {
       for (const subject of started) await subject.stop();
     }
   }
-  return results;
+  return { results, failures };
 }
 
 type Circumstances = Omit<Run, 'lanes'>;
