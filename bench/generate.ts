@@ -12,8 +12,10 @@ import { openLedger } from '../src/db/ledger.js';
 import { randomOf, someExchange } from './exchanges.js';
 
 const [path, count = '1000000', days = '30', keys = '20'] = process.argv.slice(2);
-if (path === undefined)
-  throw new Error('usage: node --import tsx bench/generate.ts <path> [count] [days] [keys]');
+if (path === undefined || path.startsWith('-') || ![count, days, keys].every((each) => Number(each) > 0)) {
+  console.error('usage: node --import tsx bench/generate.ts <path> [count=1000000] [days=30] [keys=20]');
+  process.exit(2);
+}
 
 const QUEUE = 20_000;
 const total = Number(count);

@@ -17,12 +17,16 @@ export async function databaseFile({ file, db }: DatabaseChoice): Promise<string
   if (path === 'off' || path === ':memory:') {
     throw new CommandError(`there is no database file: database.path is ${path}`);
   }
-  if (!existsSync(path)) {
-    throw new CommandError(
-      `there is no database at ${resolve(path)}: name it with --db, or start the gateway first`,
-    );
-  }
+  refuseMissing(path);
   return path;
+}
+
+/** Throws a CommandError when there is no file: a command that only looks makes none. */
+export function refuseMissing(path: string): void {
+  if (existsSync(path)) return;
+  throw new CommandError(
+    `there is no database at ${resolve(path)}: name it with --db, or start the gateway first`,
+  );
 }
 
 async function configuredPath(file: string | null): Promise<string> {

@@ -6,6 +6,7 @@ import { checkTerms } from '../keys/check.js';
 import { type KeyJson, storedKeyJson } from '../keys/json.js';
 import { createKeys, type Keys } from '../keys/keys.js';
 import { newSecret } from '../keys/secret.js';
+import { refuseMissing } from './database.js';
 import { CommandError, errorCode } from './failure.js';
 import type { KeysCommand } from './keys-arguments.js';
 import { load } from './load.js';
@@ -22,6 +23,7 @@ export async function keys(command: KeysCommand): Promise<void> {
   if (database === false || database.path === ':memory:') {
     throw new CommandError('keys are kept in the database, but there is no file: set database.path, or --db');
   }
+  if (command.action !== 'create') refuseMissing(database.path);
   const store = createStore({
     path: database.path,
     role: 'write',

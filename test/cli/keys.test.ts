@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseCommand } from '../../src/cli/arguments.js';
@@ -96,12 +97,23 @@ test('a key made on the command line works at a gateway that was started after i
   assert.equal((await keys('rotate', 'web')).code, 1);
 });
 
+test('only a key that is made makes a database', async (context) => {
+  for (const args of [['list'], ['revoke', 'web'], ['rotate', 'web']]) {
+    const { code, stderr, folder } = await runCli(context, ['keys', ...args, '--db', 'none.db']);
+    assert.equal(code, 1);
+    assert.match(stderr, /^llm-gateway: there is no database at \S+none\.db: name it with --db/);
+    assert.ok(!existsSync(join(folder, 'none.db')));
+  }
+});
+
 test('what cannot be done is said', async (t) => {
   const setup = { config };
+  const database = join(temporaryFolder(), 'gateway.db');
+  await runCli(t, ['keys', 'create', 'web', '--db', database], setup);
   const [off, route, nobody] = await Promise.all([
     runCli(t, ['keys', 'list', '--db', 'off'], setup),
     runCli(t, ['keys', 'create', '--route', 'nowhere'], setup),
-    runCli(t, ['keys', 'revoke', 'nobody'], setup),
+    runCli(t, ['keys', 'revoke', 'nobody', '--db', database], setup),
   ]);
   assert.deepEqual([off.code, route.code, nobody.code], [1, 1, 1]);
   assert.match(off.stderr, /keys are kept in the database, but there is no file/);
